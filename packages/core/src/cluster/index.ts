@@ -1,1 +1,2 @@
 export * from './lsn.ts';
+export * from './member.ts';

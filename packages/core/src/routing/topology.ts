@@ -1,0 +1,33 @@
+import type { MemberId } from '../cluster/member.ts';
+
+/** One PostgreSQL server that a router may connect to. */
+export interface RoutableServer {
+  readonly id: MemberId;
+  readonly host: string;
+  readonly port: number;
+  /** Timeline that the server reported last; 0 while unknown. */
+  readonly timeline: number;
+  /** Relative share of reads, 0 to 1000; 0 takes no reads. */
+  readonly weight: number;
+  readonly zone: string | null;
+}
+
+/** Why no statement may be sent to the primary at this moment. */
+export type PrimaryState =
+  | { readonly kind: 'open'; readonly server: RoutableServer }
+  /** A primary is named but its rule is not established yet, or it restarted and its old commits are not confirmed: hold work. */
+  | { readonly kind: 'unconfirmed'; readonly server: RoutableServer }
+  /** A switchover drains: open transactions may end until the deadline, new work is held. `drainUntilMs` is on the router's own monotonic clock. */
+  | { readonly kind: 'draining'; readonly server: RoutableServer; readonly drainUntilMs: number }
+  | { readonly kind: 'absent'; readonly reason: string };
+
+/** What a router knows of the cluster. A new value replaces the old one whole; nothing in it is ever changed in place. */
+export interface Topology {
+  /** Term of the rule in force. A connection made under an older term may carry nothing more to a primary. */
+  readonly term: number;
+  readonly primary: PrimaryState;
+  /** Replicas that follow the primary of this term and may serve reads if they are fresh enough. */
+  readonly replicas: readonly RoutableServer[];
+  /** Fork points of the primary's timeline: where each older timeline ended. Newest last. */
+  readonly history: readonly { readonly timeline: number; readonly endLsn: bigint }[];
+}
