@@ -1,2 +1,41 @@
-/** Name of a member: a lower-case letter followed by letters, digits; n1, n2, … by default. Part of application_name, so kept short. */
+/** Name of a member: a lower-case letter, then letters and digits; n1, n2, … by default. At most 16 characters, since it is part of application_name. */
 export type MemberId = string;
+
+const MEMBER_ID = /^[a-z][a-z0-9]{0,15}$/;
+
+export function isMemberId(text: string): boolean {
+  return MEMBER_ID.test(text);
+}
+
+/** What the operator says of a member; changes only by compare-and-swap in the store. */
+export interface MemberSpec {
+  readonly id: MemberId;
+  readonly host: string;
+  readonly port: number;
+  /** Preference among equally advanced candidates, 0 to 1000, higher first. */
+  readonly priority: number;
+  /** Never promoted, though it may acknowledge and promise. */
+  readonly nofailover: boolean;
+  /** Never counted in the cohort: an asynchronous, far or delayed replica. */
+  readonly nosync: boolean;
+  readonly zone: string | null;
+  /** Relative share of reads, 0 to 1000. */
+  readonly readWeight: number;
+  /** `leaving`: it is taken out of the cohort and then stopped for good. */
+  readonly lifecycle: 'member' | 'leaving';
+}
+
+const APPLICATION_NAME = /^([a-z][a-z0-9]{0,15})_t(\d{1,15})$/;
+
+/**
+ * The name under which a replica streams. It carries the term, so that synchronous_standby_names of an older primary
+ * cannot match a replica that has promised a newer term (PostgreSQL matches by name only).
+ */
+export function streamName(id: MemberId, term: number): string {
+  return `${id}_t${term}`;
+}
+
+export function parseStreamName(name: string): { readonly id: MemberId; readonly term: number } | null {
+  const match = APPLICATION_NAME.exec(name);
+  return match ? { id: match[1]!, term: Number(match[2]) } : null;
+}

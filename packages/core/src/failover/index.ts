@@ -1,1 +1,2 @@
-export {};
+export type * from './action.ts';
+export type * from './view.ts';

@@ -1,0 +1,113 @@
+import type { Lsn } from './lsn.ts';
+import type { MemberId, MemberSpec } from './member.ts';
+import type { Rule } from './rule.ts';
+import type { ServerReport } from './server-report.ts';
+
+/** Why a term was raised. */
+export type Trigger =
+  | 'bootstrap'
+  | 'primary-exited'
+  | 'primary-unresponsive'
+  | 'primary-failing'
+  | 'primary-lost'
+  | 'primary-fenced'
+  | 'switchover'
+  | 'operator'
+  | 'election-stalled';
+
+/** The highest term that anybody has asked for. Above rule.term an election is under way. */
+export interface Proposal {
+  readonly term: number;
+  readonly by: MemberId;
+  readonly trigger: Trigger;
+  /** For people: wall clock of the coordinator, and for how long it had known of the trouble. */
+  readonly atMs: number;
+  readonly noticedMs: number;
+}
+
+/** A word of the operator that waits to be done. At most one switchover or failover at a time. */
+export type Intent =
+  | { readonly kind: 'switchover'; readonly id: string; readonly to: MemberId | null; readonly fromTerm: number; readonly atMs: number }
+  | {
+      readonly kind: 'failover';
+      readonly id: string;
+      readonly to: MemberId | null;
+      readonly acceptDataLoss: boolean;
+      readonly fromTerm: number;
+      readonly atMs: number;
+    };
+
+/** One line of the cluster's history: how a term came to be. Times are wall clock, for people only. */
+export interface TermRecord {
+  readonly term: number;
+  readonly primary: MemberId;
+  readonly timeline: number;
+  readonly trigger: Trigger;
+  readonly reason: string;
+  /** Milliseconds of each phase; null until it has happened. */
+  readonly detectMs: number | null;
+  readonly raisedAtMs: number;
+  readonly electedAtMs: number;
+  readonly promotedAtMs: number | null;
+  readonly establishedAtMs: number | null;
+  /** In async durability: bytes of WAL known to exist on the old primary that the new one lacks; 0 in quorum. */
+  readonly lostBytes: number;
+}
+
+/** The most term records that are kept. */
+export const HISTORY_LIMIT = 100;
+
+/** All that the store holds under compare-and-swap: one document, one revision. */
+export interface ClusterState {
+  readonly schema: 1;
+  readonly name: string;
+  /** PostgreSQL's system identifier in decimal; null until the first member was made. */
+  readonly systemId: string | null;
+  readonly proposal: Proposal | null;
+  readonly rule: Rule | null;
+  readonly members: Readonly<Record<MemberId, MemberSpec>>;
+  readonly intent: Intent | null;
+  readonly paused: { readonly atMs: number } | null;
+  readonly durability: Durability;
+  readonly history: readonly TermRecord[];
+}
+
+export interface Durability {
+  readonly mode: 'quorum' | 'async';
+  /** How many replicas must hold a commit before it is acknowledged, in quorum. */
+  readonly acks: number;
+  /** With no replica left in quorum: go on without protection, or stop taking writes. */
+  readonly whenAlone: 'continue' | 'block';
+  /** In async: a replica further behind than this is not promoted by itself. */
+  readonly maxLossBytes: number;
+}
+
+/** What a member says of itself, renewed every heartbeat. Not under compare-and-swap; it ages by the hearer's clock. */
+export interface MemberReport {
+  readonly id: MemberId;
+  /** Grows with each report of one agent's life. */
+  readonly sequence: number;
+  /** The durable promise: it takes no WAL from a primary of a term below this. */
+  readonly promisedTerm: number;
+  /** System identifier of its data directory, in decimal. */
+  readonly systemId: string | null;
+  readonly server: ServerReport;
+  readonly operation: Operation | null;
+  readonly postmasterPid: number | null;
+  readonly serverVersion: number | null;
+  /** The primary of this postmaster's life has seen `acks` of its cohort flush all that was there when it opened: its old commits cannot be lost any more. */
+  readonly openTerm: number | null;
+  /** Human decisions that this member waits for. */
+  readonly alarms: readonly string[];
+}
+
+/** A slow thing that a member's agent is doing; while it runs, decide asks for nothing but a fence. */
+export type Operation =
+  | { readonly kind: 'initdb' | 'starting' | 'promoting' | 'rewinding' | 'stopping' | 'reconfiguring' }
+  | { readonly kind: 'cloning'; readonly bytesDone: number; readonly bytesTotal: number | null };
+
+/** A position in words for a log line. */
+export interface NamedLsn {
+  readonly member: MemberId;
+  readonly lsn: Lsn;
+}
