@@ -5,3 +5,5 @@ export * from './rule.ts';
 export * from './server-report.ts';
 export * from './state.ts';
 export * from './timeline.ts';
+export * from './errors.ts';
+export * from './events.ts';
