@@ -3,126 +3,119 @@ export const EXIT = { ok: 0, error: 1, usage: 2, degraded: 3, noPrimary: 4, time
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-interface CatalogueEntry {
-  /** What happened; `{name}` is replaced by a detail. */
-  readonly message: string;
-  /** What to do about it. */
-  readonly action: string;
-  readonly exit: ExitCode;
-  /** Where the error goes over the wire. */
-  readonly sqlState?: string;
-}
-
-/** Every error that a user can meet. docs/errors.md is made from this. */
+/**
+ * Every error that a user can meet: what happened (`{name}` is replaced by a detail), what to do about it, how a command
+ * exits, and the SQLSTATE where it goes over the wire. docs/errors.md is made from this.
+ */
 export const ERRORS = {
   'port-taken': {
     message: 'Port {port} on {host} is already in use.',
     action: 'Stop what listens there, or choose another port with {flag}.',
-    exit: EXIT.error,
+    exit: 'error',
   },
-  'no-free-port': { message: 'No free port found from {port} to {last}.', action: 'Choose a port with --port.', exit: EXIT.error },
+  'no-free-port': { message: 'No free port found from {port} to {last}.', action: 'Choose a port with --port.', exit: 'error' },
   'not-our-directory': {
     message: '{path} is not empty and holds no Understudy cluster.',
     action: 'Choose an empty or new directory with --data. Nothing in it was touched.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'wrong-pg-version': {
     message: '{path} holds data of PostgreSQL {found}, but the provider offers {offered}.',
     action: 'Use the provider that made it (--provider, --bin-dir), or dump and restore. Nothing was touched.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'state-corrupt': {
     message: 'The state file {path} cannot be read: {why}.',
     action: 'Restore it from {path}.previous or a backup. Nothing was touched; PostgreSQL data is not affected.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'state-newer': {
     message: 'The state file {path} was written by a newer Understudy (schema {found}).',
     action: 'Use that version or a later one.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'data-unreachable': {
     message: 'The account {account}, under which PostgreSQL runs, cannot reach {path}.',
     action: 'Choose a directory that it can enter, or run as an ordinary user.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'no-account': {
     message: 'PostgreSQL does not run as root, and neither the account postgres nor nobody exists.',
     action: 'Create one (adduser --system postgres), or run as an ordinary user.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'disk-full': {
     message: 'No space left on the disk of {path}: {free} free, {needed} needed.',
     action: 'Free some space or choose another disk with --data.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'no-binaries': {
     message: 'No PostgreSQL binaries for {platform}: {why}.',
     action: 'Install PostgreSQL 14 to 19 and use --provider system --bin-dir DIR.',
-    exit: EXIT.error,
+    exit: 'error',
   },
   'already-running': {
     message: 'A supervisor (process {pid}) already runs this cluster.',
     action: 'Use it as it is, or stop it with `understudy down`.',
-    exit: EXIT.error,
+    exit: 'error',
   },
-  'not-running': { message: 'No cluster runs in {path}.', action: 'Start it with `understudy up`.', exit: EXIT.noPrimary },
+  'not-running': { message: 'No cluster runs in {path}.', action: 'Start it with `understudy up`.', exit: 'noPrimary' },
   'no-cluster': {
     message: 'There is no cluster in {path}.',
     action: 'Create one with `understudy up`, or name its directory with --data.',
-    exit: EXIT.error,
+    exit: 'error',
   },
-  'bad-option': { message: '{option}: {why}.', action: 'See `understudy {command} --help`.', exit: EXIT.usage },
+  'bad-option': { message: '{option}: {why}.', action: 'See `understudy {command} --help`.', exit: 'usage' },
   'unknown-key': {
     message: 'Unknown setting {key} in {path}.{hint}',
     action: 'Correct or remove it. Nothing was started.',
-    exit: EXIT.usage,
+    exit: 'usage',
   },
-  'bad-config': { message: 'The configuration {path} is not valid: {why}.', action: 'Correct it. Nothing was started.', exit: EXIT.usage },
-  'unknown-member': { message: 'There is no member {id}.', action: 'Members are: {members}.', exit: EXIT.usage },
-  'too-many-members': { message: 'A cluster has at most {limit} members.', action: 'Remove one first.', exit: EXIT.refused },
-  'remove-primary': { message: '{id} is the primary.', action: 'Switch over first: `understudy switchover`.', exit: EXIT.refused },
+  'bad-config': { message: 'The configuration {path} is not valid: {why}.', action: 'Correct it. Nothing was started.', exit: 'usage' },
+  'unknown-member': { message: 'There is no member {id}.', action: 'Members are: {members}.', exit: 'usage' },
+  'too-many-members': { message: 'A cluster has at most {limit} members.', action: 'Remove one first.', exit: 'refused' },
+  'remove-primary': { message: '{id} is the primary.', action: 'Switch over first: `understudy switchover`.', exit: 'refused' },
   'intent-pending': {
     message: 'A {kind} is already under way.',
     action: 'Wait for it, see `understudy events --follow`.',
-    exit: EXIT.refused,
+    exit: 'refused',
   },
   'cluster-paused': {
     message: 'The cluster is paused: no automatic action is taken.',
     action: '`understudy resume` first.',
-    exit: EXIT.refused,
+    exit: 'refused',
   },
-  'intent-refused': { message: '{why}', action: 'Nothing was touched. See `understudy status`.', exit: EXIT.refused },
+  'intent-refused': { message: '{why}', action: 'Nothing was touched. See `understudy status`.', exit: 'refused' },
   'would-lose-data': {
     message: 'No member is known to hold every acknowledged write: {why}.',
     action: 'Bring back {missing}, or accept the loss: `understudy failover --accept-data-loss`.',
-    exit: EXIT.refused,
+    exit: 'refused',
   },
   'timed-out': {
     message: '{what} did not happen within {limitMs} ms.',
     action: 'See `understudy events` and `understudy status`.',
-    exit: EXIT.timedOut,
+    exit: 'timedOut',
   },
-  'no-primary': { message: 'There is no primary: {why}.', action: 'See `understudy events`.', exit: EXIT.noPrimary, sqlState: '57P03' },
+  'no-primary': { message: 'There is no primary: {why}.', action: 'See `understudy events`.', exit: 'noPrimary', sqlState: '57P03' },
   'api-unreachable': {
     message: 'No answer from {url}: {why}.',
     action: 'Is the cluster running? See `understudy up`.',
-    exit: EXIT.noPrimary,
+    exit: 'noPrimary',
   },
   'api-refused': {
     message: 'The server refused: {why}.',
     action: 'Operations need the token of the data directory; pass --data or set UNDERSTUDY_TOKEN.',
-    exit: EXIT.error,
+    exit: 'error',
   },
-  'supervisor-failed': { message: 'The supervisor ended before the cluster was healthy: {why}.', action: 'See {log}.', exit: EXIT.error },
+  'supervisor-failed': { message: 'The supervisor ended before the cluster was healthy: {why}.', action: 'See {log}.', exit: 'error' },
   'foreign-data': {
     message: '{path} belongs to another cluster (system identifier {found}, ours is {ours}).',
     action: 'It is left alone. Move it away to let the member be cloned anew.',
-    exit: EXIT.error,
+    exit: 'error',
   },
-  'missing-program': { message: '{program} was not found.', action: '{hint}', exit: EXIT.error },
-  'needs-yes': { message: '{what} deletes all data in {path}.', action: 'Say --yes if you mean it.', exit: EXIT.usage },
-} as const satisfies Record<string, CatalogueEntry>;
+  'missing-program': { message: '{program} was not found.', action: '{hint}', exit: 'error' },
+  'needs-yes': { message: '{what} deletes all data in {path}.', action: 'Say --yes if you mean it.', exit: 'usage' },
+} as const;
 
 export type ErrorCode = keyof typeof ERRORS;
 
@@ -144,7 +137,7 @@ export class UnderstudyError extends Error {
   }
 
   get exit(): ExitCode {
-    return ERRORS[this.code].exit;
+    return EXIT[ERRORS[this.code].exit];
   }
 }
 
