@@ -1,1 +1,12 @@
-export {};
+export type { AuthenticationRequest, BackendKey } from './backend.ts';
+export * as backend from './backend.ts';
+export * from './bytes.ts';
+export * from './fields.ts';
+export * from './frames.ts';
+export type { BindTarget, ExecuteMessage, NamedTarget, ParseMessage } from './frontend.ts';
+export * as frontend from './frontend.ts';
+export * from './scram-client.ts';
+export * from './scram-keys.ts';
+export * from './scram-server.ts';
+export * from './startup.ts';
+export * from './types.ts';

@@ -1,0 +1,3 @@
+declare module 'saslprep' {
+  export default function prepare(text: string, options?: { allowUnassigned?: boolean }): string;
+}
