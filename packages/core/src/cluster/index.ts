@@ -7,3 +7,5 @@ export * from './state.ts';
 export * from './timeline.ts';
 export * from './errors.ts';
 export * from './events.ts';
+export type * from './store.ts';
+export { decodeState, encodeState, parseClusterState } from './state-schema.ts';

@@ -1,1 +1,2 @@
 export * from './topology.ts';
+export { type DrainClock, topologyOf } from './topology-of.ts';

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { formatLsn, parseLsn } from './lsn.ts';
+import { type ClusterState, HISTORY_LIMIT } from './state.ts';
+
+const term = z.number().int().positive();
+const memberId = z.string().regex(/^[a-z][a-z0-9]{0,15}$/);
+
+const ackRule = { term, primary: memberId, cohort: z.array(memberId), acks: z.number().int().nonnegative() };
+
+const trigger = z.enum([
+  'bootstrap',
+  'primary-exited',
+  'primary-unresponsive',
+  'primary-failing',
+  'primary-lost',
+  'primary-fenced',
+  'switchover',
+  'operator',
+  'election-stalled',
+]);
+
+const schema = z.strictObject({
+  schema: z.literal(1),
+  name: z.string().min(1).max(63),
+  systemId: z.string().regex(/^\d+$/).nullable(),
+  proposal: z.strictObject({ term, by: memberId, trigger, atMs: z.number(), noticedMs: z.number() }).nullable(),
+  rule: z.strictObject({ ...ackRule, timeline: term, established: z.boolean(), before: z.array(z.strictObject(ackRule)) }).nullable(),
+  members: z.record(
+    memberId,
+    z.strictObject({
+      id: memberId,
+      host: z.string(),
+      port: z.number().int().min(1).max(65_535),
+      priority: z.number().int().min(0).max(1000),
+      nofailover: z.boolean(),
+      nosync: z.boolean(),
+      zone: z.string().nullable(),
+      readWeight: z.number().min(0).max(1000),
+      lifecycle: z.enum(['member', 'leaving']),
+    }),
+  ),
+  intent: z
+    .union([
+      z.strictObject({ kind: z.literal('switchover'), id: z.string(), to: memberId.nullable(), fromTerm: term, atMs: z.number() }),
+      z.strictObject({
+        kind: z.literal('failover'),
+        id: z.string(),
+        to: memberId.nullable(),
+        acceptDataLoss: z.boolean(),
+        fromTerm: term,
+        atMs: z.number(),
+      }),
+    ])
+    .nullable(),
+  paused: z.strictObject({ atMs: z.number() }).nullable(),
+  durability: z.strictObject({
+    mode: z.enum(['quorum', 'async']),
+    acks: z.number().int().positive(),
+    whenAlone: z.enum(['continue', 'block']),
+    maxLossBytes: z.number().nonnegative(),
+  }),
+  history: z
+    .array(
+      z.strictObject({
+        term,
+        primary: memberId,
+        timeline: term,
+        trigger,
+        reason: z.string(),
+        detectMs: z.number().nullable(),
+        raisedAtMs: z.number(),
+        electedAtMs: z.number(),
+        promotedAtMs: z.number().nullable(),
+        establishedAtMs: z.number().nullable(),
+        lostBytes: z.number(),
+      }),
+    )
+    .max(HISTORY_LIMIT),
+});
+
+/** Checks a state that came from outside. Throws ZodError. */
+export function parseClusterState(value: unknown): ClusterState {
+  return schema.parse(value);
+}
+
+const LSN_MARK = 'lsn:';
+
+/** JSON text of plain data in which bigints are LSNs (JSON has no bigint). */
+export function encodeState(value: unknown): string {
+  return JSON.stringify(value, (_key, v: unknown) => (typeof v === 'bigint' ? `${LSN_MARK}${formatLsn(v)}` : v), 2);
+}
+
+export function decodeState(text: string): unknown {
+  return JSON.parse(text, (_key, v: unknown) => (typeof v === 'string' && v.startsWith(LSN_MARK) ? parseLsn(v.slice(LSN_MARK.length)) : v));
+}

@@ -1,0 +1,59 @@
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { UnderstudyError } from '@understudy/core/cluster';
+
+/** Holds a cluster's directory for one supervisor. */
+export interface DirectoryLock {
+  release(): void;
+}
+
+/** Takes the lock, or throws `already-running`. A lock whose process is gone is taken over. */
+export function lockDirectory(path: string): DirectoryLock {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      const fd = openSync(path, 'wx', 0o600);
+      writeSync(fd, `${process.pid} ${startTicks(process.pid) ?? ''}\n`);
+      closeSync(fd);
+      return { release: () => rmSync(path, { force: true }) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const holder = lockHolder(path);
+      if (holder !== null) throw new UnderstudyError('already-running', { pid: holder });
+      rmSync(path, { force: true });
+    }
+  }
+  throw new UnderstudyError('already-running', { pid: 0 });
+}
+
+/** The live process that holds the lock, or null. The start time guards against a process id that was given out again. */
+export function lockHolder(path: string): number | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+  const [pidText, ticks] = text.trim().split(' ');
+  const pid = Number(pidText);
+  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
+  const now = startTicks(pid);
+  return ticks && now !== null && now !== ticks ? null : pid;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** When a process started, in the kernel's ticks (field 22 of /proc/PID/stat); null where there is no /proc. */
+function startTicks(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}

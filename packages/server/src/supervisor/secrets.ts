@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { UnderstudyError } from '@understudy/core/cluster';
+import { z } from 'zod';
+import { writeDurably } from '../store/durable-file.ts';
+
+/** Generated passwords of the three roles, and the token for operations. Kept in one file of mode 0600. */
+export interface Secrets {
+  readonly superuser: string;
+  readonly replication: string;
+  readonly router: string;
+  readonly token: string;
+}
+
+const schema: z.ZodType<Secrets> = z.strictObject({
+  superuser: z.string().min(1),
+  replication: z.string().min(1),
+  router: z.string().min(1),
+  token: z.string().min(1),
+});
+
+/** Letters and digits only, so that a URL needs no escapes. 144 bits. */
+function password(): string {
+  return randomBytes(18).toString('base64url').replaceAll('-', 'x').replaceAll('_', 'y');
+}
+
+export function createSecrets(path: string): Secrets {
+  const secrets = { superuser: password(), replication: password(), router: password(), token: password() };
+  writeDurably(path, `${JSON.stringify(secrets, null, 2)}\n`, 0o600);
+  return secrets;
+}
+
+/** Throws `state-corrupt` when the file is missing or unreadable. */
+export function readSecrets(path: string): Secrets {
+  try {
+    if (!existsSync(path)) throw new Error('it is missing');
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    throw new UnderstudyError('state-corrupt', { path, why: (error as Error).message }, { cause: error });
+  }
+}
