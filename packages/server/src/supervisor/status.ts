@@ -1,0 +1,195 @@
+import {
+  type ClusterState,
+  formatLsn,
+  type Lsn,
+  lagBytes,
+  type MemberId,
+  type MemberReport,
+  type MemberSpec,
+  maxLsn,
+  type ServerReport,
+} from '@understudy/core/cluster';
+import type { Topology } from '@understudy/core/routing';
+import type { MemberStatus, RouterStatus, StatusDocument } from '../api/types.ts';
+import type { LagClock } from './lag-clock.ts';
+
+/** A report, and how long ago it came. */
+export interface AgedReport {
+  readonly report: MemberReport;
+  readonly ageMs: number;
+}
+
+/** All that a status document is made from. */
+export interface StatusInputs {
+  readonly state: ClusterState;
+  readonly topology: Topology;
+  readonly reports: ReadonlyMap<MemberId, AgedReport>;
+  readonly agentPids: ReadonlyMap<MemberId, number>;
+  readonly router: RouterStatus;
+  readonly endpoints: StatusDocument['endpoints'];
+  readonly lag: LagClock;
+  readonly nowMs: number;
+  /** A member not heard of for this long is shown as unreachable. */
+  readonly unreachableMs: number;
+  readonly supervisorPid: number;
+  readonly dataDirectory: string;
+  readonly describeAlarm: (code: string) => string;
+}
+
+export function statusDocument(inputs: StatusInputs): StatusDocument {
+  const { state, topology } = inputs;
+  const primaryId = topology.primary.kind === 'absent' ? null : topology.primary.server.id;
+  const members = Object.values(state.members).map(spec => memberStatus(inputs, spec, primaryId));
+  const isProtected = (state.rule?.acks ?? 0) > 0;
+  const verdict = verdictOf(inputs, members);
+  return {
+    schema: 1,
+    cluster: state.name,
+    verdict,
+    summary: summaryOf(inputs, verdict, members),
+    term: state.rule?.term ?? 0,
+    primary: primaryId,
+    paused: state.paused !== null,
+    durability: { mode: state.durability.mode, acks: state.rule?.acks ?? 0, cohort: state.rule?.cohort ?? [], protected: isProtected },
+    endpoints: inputs.endpoints,
+    members,
+    router: inputs.router,
+    alarms: [...inputs.reports.values()].flatMap(({ report }) =>
+      report.alarms.map(code => ({ member: report.id, code, message: inputs.describeAlarm(code) })),
+    ),
+    supervisorPid: inputs.supervisorPid,
+    dataDirectory: inputs.dataDirectory,
+  };
+}
+
+function verdictOf(inputs: StatusInputs, members: readonly MemberStatus[]): StatusDocument['verdict'] {
+  const { state, topology } = inputs;
+  if (topology.primary.kind !== 'open' && topology.primary.kind !== 'draining') return 'no-primary';
+  const wantsProtection = state.durability.mode === 'quorum' && members.length > 1;
+  const complete = members.every(m => isWell(state, m));
+  return complete && (!wantsProtection || (state.rule?.acks ?? 0) > 0) ? 'healthy' : 'degraded';
+}
+
+function isWell(state: ClusterState, member: MemberStatus): boolean {
+  if (member.role === 'primary') return member.state === 'running';
+  const counts = state.durability.mode === 'quorum' && !state.members[member.id]?.nosync;
+  return member.role === 'replica' && member.state === 'running' && (!counts || member.inCohort);
+}
+
+function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
+  const { state, topology } = inputs;
+  const paused = state.paused ? ' Paused: no automatic action is taken.' : '';
+  if (topology.primary.kind === 'absent') return `No primary: ${topology.primary.reason}.${paused}`;
+  const primary = topology.primary.server.id;
+  if (topology.primary.kind === 'unconfirmed') return `No primary: ${primary} leads term ${topology.term} and waits for its replicas.${paused}`;
+  const replicas = members.filter(m => m.role === 'replica' && m.state === 'running').length;
+  const lead = `${primary} is the primary of term ${topology.term} with ${replicas} replica${replicas === 1 ? '' : 's'}`;
+  if (verdict === 'healthy') return `${lead}; ${protectionOf(state)}.${paused}`;
+  const troubles = members.filter(m => !isWell(state, m)).map(m => `${m.id} is ${m.detail ?? m.state}`);
+  return `${lead}; ${[...troubles, protectionOf(state)].join('; ')}.${paused}`;
+}
+
+function protectionOf(state: ClusterState): string {
+  const acks = state.rule?.acks ?? 0;
+  if (acks > 0) return `every commit is on ${acks + 1} servers before it is acknowledged`;
+  return state.durability.mode === 'async' ? 'commits are acknowledged before replicas have them (async)' : 'WRITES ARE NOT PROTECTED: no replica has to acknowledge them';
+}
+
+function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberId | null): MemberStatus {
+  const heard = inputs.reports.get(spec.id);
+  const server = heard?.report.server;
+  const away = !heard || heard.ageMs > inputs.unreachableMs;
+  const lag = lagOf(inputs, spec.id, server);
+  return {
+    id: spec.id,
+    role: away ? 'none' : spec.id === primaryId ? 'primary' : server?.kind === 'replica' ? 'replica' : 'none',
+    state: away ? 'unreachable' : stateOf(heard.report),
+    host: spec.host,
+    port: spec.port,
+    postmasterPid: heard?.report.postmasterPid ?? null,
+    timeline: server && 'timeline' in server ? server.timeline : null,
+    receiveLsn: textOf(server?.kind === 'replica' ? server.receiveLsn : server?.kind === 'primary' ? server.flushLsn : null),
+    replayLsn: textOf(replayedOf(server)),
+    lagBytes: lag?.bytes ?? null,
+    lagMs: lag?.ms ?? null,
+    inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
+    detail: away ? 'not heard of' : detailOf(heard.report),
+    agentPid: inputs.agentPids.get(spec.id) ?? null,
+  };
+}
+
+function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {
+  const primary = primaryPosition(inputs);
+  const replayed = replayedOf(server);
+  if (server?.kind === 'primary' && inputs.state.rule?.primary === id) return { bytes: 0, ms: 0 };
+  if (primary === null || replayed === null) return null;
+  return { bytes: lagBytes(primary, replayed), ms: inputs.lag.lagMs(replayed, inputs.nowMs) };
+}
+
+/** The furthest position that the primary is known to have flushed. */
+function primaryPosition(inputs: StatusInputs): Lsn | null {
+  const server = inputs.state.rule ? inputs.reports.get(inputs.state.rule.primary)?.report.server : undefined;
+  return server?.kind === 'primary' ? server.flushLsn : null;
+}
+
+function replayedOf(server: ServerReport | undefined): Lsn | null {
+  if (server?.kind === 'primary') return server.flushLsn;
+  if (server?.kind !== 'replica') return null;
+  return server.replayLsn === null ? null : maxLsn(server.replayLsn, 0n);
+}
+
+function textOf(lsn: Lsn | null | undefined): string | null {
+  return lsn === null || lsn === undefined ? null : formatLsn(lsn);
+}
+
+function stateOf(report: MemberReport): MemberStatus['state'] {
+  switch (report.operation?.kind) {
+    case 'cloning':
+      return 'cloning';
+    case 'rewinding':
+      return 'rewinding';
+    case 'initdb':
+    case 'starting':
+    case 'promoting':
+      return 'starting';
+    default:
+  }
+  switch (report.server.kind) {
+    case 'primary':
+    case 'replica':
+      return 'running';
+    case 'starting':
+      return 'starting';
+    case 'unresponsive':
+    case 'failing':
+      return 'failed';
+    case 'stopped':
+    case 'absent':
+      return 'stopped';
+    default:
+      return report.server satisfies never;
+  }
+}
+
+function detailOf(report: MemberReport): string | null {
+  const { operation, server } = report;
+  if (operation?.kind === 'cloning') {
+    const done = megabytes(operation.bytesDone);
+    return operation.bytesTotal ? `cloning, ${done} of ${megabytes(operation.bytesTotal)}` : `cloning, ${done}`;
+  }
+  if (operation) return operation.kind;
+  switch (server.kind) {
+    case 'unresponsive':
+      return `not answering for ${Math.round(server.forMs / 100) / 10} s`;
+    case 'failing':
+      return server.fault === 'disk-full' ? 'out of disk space' : 'unable to write to its disk';
+    case 'replica':
+      return server.receiver?.streaming ? null : server.followsAs === null ? 'following nobody' : 'not streaming';
+    default:
+      return server.kind === 'primary' ? null : server.kind;
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MB`;
+}
