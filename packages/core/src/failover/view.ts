@@ -20,9 +20,25 @@ export interface LocalFacts {
   /** Monotonic time of *sending* the last renewal that the store has confirmed; the lease of a primary with acks 0 counts from here. */
   readonly leaseSentAtMs: number;
   /** What the primary's agent waits for, once its PostgreSQL is open in this term: see action `confirm`. */
-  readonly open: { readonly term: number; readonly barrierLsn: bigint; readonly confirmed: boolean } | null;
+  readonly open: { readonly term: number; readonly barrierLsn: bigint; readonly confirmed: boolean; readonly atWallMs: number } | null;
   /** A change of the synchronous set whose barrier is not passed yet: the names that are in force since `lsn`. */
   readonly namesInForceSince: { readonly names: string; readonly lsn: bigint } | null;
+  /**
+   * Monotonic time at which this agent first saw the present proposal.term, rule.term and intent.id; its start, when they
+   * were there already.
+   */
+  readonly seen: { readonly proposalAtMs: number; readonly ruleAtMs: number; readonly intentAtMs: number };
+  /**
+   * On a primary: when each replica was last seen streaming under the present term and answering (pg_stat_replication.reply_time
+   * is newer than a few heartbeats). On a replica: under its own name, when its walreceiver last streamed under the present term.
+   */
+  readonly streamedAtMs: Readonly<Record<MemberId, number>>;
+  /** The greatest flush LSN that the primary of this term has reported: the measure of what an async failover loses. */
+  readonly primaryFlush: { readonly term: number; readonly lsn: bigint } | null;
+  /** Every router has said that no transaction is open on the primary any more (switchover). False while unknown. */
+  readonly routersDrained: boolean;
+  /** Names of the physical slots of ours (understudy_*) on this server; null while unknown. */
+  readonly slots: readonly string[] | null;
 }
 
 /** Everything that a decision may depend on. Plain data: the same view gives the same decision. */
@@ -33,7 +49,11 @@ export interface View {
   readonly state: ClusterState;
   readonly members: Readonly<Record<MemberId, HeardMember>>;
   readonly local: LocalFacts;
-  /** Monotonic time at which the store last answered. Losing it demotes nobody, save with acks 0. */
+  /**
+   * Monotonic time of *sending* the newest request by whose answer `state` and `members` are known to be no older than that
+   * moment. Others are judged silent at this time, never at `now`, so an agent that lost the store declares nobody dead.
+   * Losing the store demotes nobody, save with acks 0.
+   */
   readonly storeHeardAtMs: number;
   /** Wall clock, only to be written into records for people. */
   readonly wallMs: number;
