@@ -1,11 +1,15 @@
+export * from './bytes.ts';
 export * from './config.ts';
 export * from './lsn.ts';
 export * from './member.ts';
+export * from './nearest.ts';
 export * from './rule.ts';
 export * from './server-report.ts';
+export * from './settings.ts';
 export * from './state.ts';
 export * from './timeline.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export type * from './store.ts';
 export { decodeState, encodeState, parseClusterState } from './state-schema.ts';
+export { type ChangeCause, eventsOfChange } from './changes.ts';

@@ -1,0 +1,213 @@
+import { z } from 'zod';
+import { parseBytes } from './bytes.ts';
+import { DEFAULT_FAILOVER, type FailoverConfig } from './config.ts';
+import { nearestName } from './nearest.ts';
+
+/** The fewest and the most replicas that `up` makes: with none there is nothing to fail over to. */
+export const REPLICAS_MIN = 1;
+export const REPLICAS_MAX = 15;
+
+/** How fresh a read must be; see the glossary. */
+export const CONSISTENCY_LEVELS = ['strong', 'session', 'bounded', 'eventual'] as const;
+export type ConsistencyLevel = (typeof CONSISTENCY_LEVELS)[number];
+
+export interface RoutingSettings {
+  readonly freshWaitMs: number;
+  readonly onStale: 'wait' | 'primary' | 'error';
+  readonly maxLagMs: number;
+  readonly readsOnPrimary: 'never' | 'fallback' | 'share';
+}
+
+export interface ProxySettings {
+  readonly maxClients: number;
+  readonly poolSize: number;
+  readonly holdTimeoutMs: number;
+}
+
+/** Everything that can be configured, complete and checked. */
+export interface Settings {
+  readonly cluster: string;
+  readonly data: string;
+  readonly host: string;
+  readonly port: number;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly memberPort: number;
+  readonly replicas: number;
+  readonly provider: 'embedded' | 'system';
+  readonly binDir: string | null;
+  readonly durability: 'quorum' | 'async';
+  readonly acks: number;
+  readonly whenAlone: 'continue' | 'block';
+  readonly maxLossBytes: number;
+  readonly consistency: ConsistencyLevel;
+  readonly routing: RoutingSettings;
+  readonly proxy: ProxySettings;
+  readonly failover: FailoverConfig;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Environment variables and quoted YAML carry numbers as text. */
+function whole(min: number, max: number): z.ZodType<number> {
+  const error = (issue: { readonly input?: unknown }): string => `must be a whole number from ${min} to ${max}${butIs(issue.input)}`;
+  return z.preprocess(
+    value => (typeof value === 'string' && /^\d{1,15}$/.test(value.trim()) ? Number(value) : value),
+    z.number({ error }).int({ error }).min(min, { error }).max(max, { error }),
+  );
+}
+
+const size: z.ZodType<number> = z.preprocess(
+  value => (typeof value === 'string' ? (parseBytes(value) ?? value) : value),
+  z.number('must be a size such as 16MB').int('must be a size such as 16MB').min(0, 'must not be negative'),
+);
+
+function oneOf<const T extends readonly string[]>(values: T): z.ZodType<T[number]> {
+  return z.enum(values, {
+    error: ({ input }) => {
+      const meant = typeof input === 'string' ? nearestName(input, values) : null;
+      return `must be one of ${values.join(', ')}${butIs(input)}${meant === null ? '' : ` (did you mean ${meant}?)`}`;
+    },
+  });
+}
+
+/** The value that was given, cut short, for a message. */
+function butIs(input: unknown): string {
+  return typeof input === 'string' || typeof input === 'number' ? `, not ${JSON.stringify(input).slice(0, 40)}` : '';
+}
+
+const port = whole(1, 65_535);
+const host = z.string('must be a host name or an address').min(1, 'must not be empty').max(253, 'is too long');
+const path = z.string('must be a path').min(1, 'must not be empty');
+const milliseconds = whole(0, 3_600_000);
+const timing = (name: keyof FailoverConfig, description: string) =>
+  whole(1, 86_400_000).default(DEFAULT_FAILOVER[name]).describe(description);
+
+const failover = z.strictObject({
+  heartbeatMs: timing('heartbeatMs', 'A member reports itself this often.'),
+  leaseMs: timing('leaseMs', 'A member that was not heard of for this long may be dead.'),
+  hangTimeoutMs: timing('hangTimeoutMs', 'A server that has not answered a fresh connection for this long is taken to hang.'),
+  streamVetoMs: timing('streamVetoMs', 'A replica that got a message of its primary within this time proves that the primary lives.'),
+  replicaTimeoutMs: timing('replicaTimeoutMs', 'A replica that is away longer than this leaves the cohort.'),
+  electionTimeoutMs: timing('electionTimeoutMs', 'An election that has not ended after this is tried anew.'),
+  drainTimeoutMs: timing('drainTimeoutMs', 'A switchover gives open transactions this long.'),
+  flapBlockMs: timing('flapBlockMs', 'After an automatic failover, no other one for this long while the primary still answers.'),
+  repairAttempts: timing('repairAttempts', 'Attempts of one repair before it becomes an alarm for a person.'),
+});
+
+const routing = z.strictObject({
+  freshWaitMs: milliseconds.default(20).describe('How long a read waits for a replica to become fresh enough.'),
+  onStale: oneOf(['wait', 'primary', 'error'])
+    .default('primary')
+    .describe('What becomes of a read when no replica is fresh enough after freshWaitMs.'),
+  maxLagMs: milliseconds.default(1000).describe('The greatest age of what a read at level bounded may see.'),
+  readsOnPrimary: oneOf(['never', 'fallback', 'share'])
+    .default('fallback')
+    .describe('Whether the primary serves reads: never, when no replica can, or always with its share.'),
+});
+
+const proxy = z.strictObject({
+  maxClients: whole(1, 100_000).default(10_000).describe('The most client connections at a time.'),
+  poolSize: whole(1, 1000).default(40).describe('The most connections to one server.'),
+  holdTimeoutMs: milliseconds.default(30_000).describe('How long a statement waits for a primary before the client gets an error.'),
+});
+
+const schema = z.strictObject({
+  cluster: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'must be at most 32 lower-case letters, digits, - and _, beginning with a letter')
+    .default('main')
+    .describe('Name of the cluster.'),
+  data: path.default('./understudy-data').describe('Directory that holds the whole cluster.'),
+  host: host.default('127.0.0.1').describe('Address on which the router listens.'),
+  port: port.default(5432).describe('Port of the router; a default that is taken moves to the next free one.'),
+  httpHost: host.default('127.0.0.1').describe('Address on which the HTTP API listens.'),
+  httpPort: port.default(8008).describe('Port of the HTTP API; a default that is taken moves to the next free one.'),
+  memberPort: port.default(5433).describe('First port given to a PostgreSQL server; each member takes the next free one.'),
+  replicas: whole(REPLICAS_MIN, REPLICAS_MAX).default(2).describe('How many replicas a new cluster has.'),
+  provider: oneOf(['embedded', 'system']).default('embedded').describe('Where the programs of PostgreSQL come from.'),
+  binDir: path.nullable().default(null).describe('Directory of the PostgreSQL programs, for the provider system.'),
+  durability: oneOf(['quorum', 'async'])
+    .default('quorum')
+    .describe('quorum: a commit is acknowledged when replicas hold it; async: at once, with a bounded loss in a failover.'),
+  acks: whole(1, REPLICAS_MAX).default(1).describe('How many replicas must hold a commit, in quorum.'),
+  whenAlone: oneOf(['continue', 'block']).default('continue').describe('With no replica left: go on unprotected, or take no writes.'),
+  maxLossBytes: size.default(16 * 1024 ** 2).describe('In async: a replica further behind than this is not promoted by itself.'),
+  consistency: oneOf(CONSISTENCY_LEVELS).default('strong').describe('How fresh reads must be when a session says nothing else.'),
+  routing: routing.prefault({}).describe('Which server may answer a read.'),
+  proxy: proxy.prefault({}).describe('Limits of the router.'),
+  failover: failover.prefault({}).describe('Timings of failover.'),
+  logLevel: oneOf(['debug', 'info', 'warn', 'error']).default('info').describe('How much the log says.'),
+});
+
+/** One thing that is wrong with a configuration. */
+export type SettingsIssue =
+  | { readonly kind: 'unknown-key'; readonly key: string }
+  | { readonly kind: 'bad-value'; readonly key: string; readonly why: string };
+
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly issues: readonly SettingsIssue[] };
+
+/** Checks a configuration as it came from a file, the environment or flags, and fills in the defaults. Keys are written as `failover.leaseMs`. */
+export function parseSettings(value: unknown): SettingsResult {
+  const result = schema.safeParse(value);
+  if (result.success) return inconsistent(result.data) ?? { ok: true, settings: result.data };
+  return { ok: false, issues: result.error.issues.flatMap(issuesOf) };
+}
+
+/** All values by themselves are fine; these do not go together. */
+function inconsistent(settings: Settings): SettingsResult | null {
+  const issue = (key: string, why: string): SettingsResult => ({ ok: false, issues: [{ kind: 'bad-value', key, why }] });
+  if (settings.acks > settings.replicas) {
+    return issue('acks', `must not be more than the number of replicas (${settings.replicas})`);
+  }
+  if (settings.binDir !== null && settings.provider === 'embedded') return issue('binDir', 'goes with the provider system only');
+  return null;
+}
+
+function issuesOf(issue: z.core.$ZodIssue): readonly SettingsIssue[] {
+  const at = issue.path.map(String);
+  if (issue.code !== 'unrecognized_keys') return [{ kind: 'bad-value', key: at.join('.'), why: issue.message }];
+  return issue.keys.map(key => ({ kind: 'unknown-key', key: [...at, key].join('.') }));
+}
+
+/** One setting, for the reference and for the names of environment variables. */
+export interface SettingDescription {
+  /** `failover.leaseMs`. */
+  readonly key: string;
+  readonly description: string;
+  readonly default: string | number | boolean | null;
+  /** `1 to 65535`, `quorum | async`, or empty. */
+  readonly values: string;
+}
+
+/** Every setting in the order of the schema. */
+export function describeSettings(): readonly SettingDescription[] {
+  return describeObject(z.toJSONSchema(schema, { io: 'output' }) as JsonObjectSchema, '');
+}
+
+/** JSON Schema of the file, for editors. */
+export function settingsJsonSchema(): object {
+  return z.toJSONSchema(schema, { io: 'output' });
+}
+
+interface JsonObjectSchema {
+  readonly properties: Readonly<Record<string, JsonLeafSchema>>;
+}
+
+interface JsonLeafSchema extends Partial<JsonObjectSchema> {
+  readonly description?: string;
+  readonly default?: string | number | boolean | null;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+function describeObject(object: JsonObjectSchema, prefix: string): readonly SettingDescription[] {
+  return Object.entries(object.properties).flatMap(([name, leaf]) => {
+    if (leaf.properties) return describeObject({ properties: leaf.properties }, `${prefix}${name}.`);
+    const { description = '', enum: choices, minimum, maximum } = leaf;
+    const range = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `${minimum} to ${maximum}` : '';
+    return [{ key: `${prefix}${name}`, description, default: leaf.default ?? null, values: choices ? choices.join(' | ') : range }];
+  });
+}
