@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Account, giveTo } from './account.ts';
+import { errnoOf } from './errors.ts';
+
+/** Writes a file so that a reader, or a crash, sees the old content or the new, never a part. Mode 0600, owned by the account. */
+export async function writeFileAtomically(account: Account | null, path: string, content: string): Promise<void> {
+  const side = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const file = await open(side, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await giveTo(account, side);
+    await rename(side, path);
+  } catch (error) {
+    await rm(side, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Makes creations, renames and removals in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  let directory: FileHandle;
+  try {
+    directory = await open(path, 'r');
+  } catch (error) {
+    // Windows opens no directories, and needs none of this.
+    if (errnoOf(error) === 'EISDIR' || errnoOf(error) === 'EPERM') return;
+    throw error;
+  }
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Creates a directory that only the account may enter; its missing parents get 0711, so that the account can pass through them. */
+export async function makePrivateDirectory(account: Account | null, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o711 });
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await giveTo(account, path);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Account } from './account.ts';
+import { runCommand } from './command.ts';
+import { type Credentials, ROUTER_ROLE, SUPERUSER } from './credentials.ts';
+import { PostgresError } from './errors.ts';
+import { exists, makePrivateDirectory, syncDirectory, writeFileAtomically } from './files.ts';
+import { type MemberPaths, unfinishedDirectory } from './layout.ts';
+import { passfilePath } from './passfile.ts';
+import type { Provider } from './provider.ts';
+import { ISOLATED, REPLICATION_ROLE, type ServerSettings } from './settings.ts';
+import { installSettingsFiles, writeSettings } from './settings-files.ts';
+
+const INITDB_TIMEOUT_MS = 120_000;
+
+export interface InitializeOptions {
+  readonly provider: Provider;
+  readonly account: Account | null;
+  readonly paths: MemberPaths;
+  readonly settings: ServerSettings;
+  readonly credentials: Credentials;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes a new database cluster: checksums, UTF-8, SCRAM for every connection, our roles and settings. All of it happens in a side
+ * directory that is renamed into place at the end, and the roles are made without a server that anybody could connect to.
+ * Throws `data-directory-foreign` when something is there already, `initdb-failed`, `disk-full`.
+ */
+export async function initialize(options: InitializeOptions): Promise<void> {
+  const { account, paths, provider, settings } = options;
+  if (await exists(paths.dataDirectory)) throw new PostgresError('data-directory-foreign', `${paths.dataDirectory} exists already`);
+  await makePrivateDirectory(account, paths.memberDirectory);
+  const side = unfinishedDirectory(paths);
+  await rm(side, { recursive: true, force: true });
+  try {
+    await runInitdb(options, side);
+    await createRoles(options, side);
+    await installSettingsFiles(account, side);
+    await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
+    await rename(side, paths.dataDirectory);
+    await syncDirectory(dirname(paths.dataDirectory));
+  } catch (error) {
+    await rm(side, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function runInitdb(options: InitializeOptions, directory: string): Promise<void> {
+  const { account, credentials, paths, provider } = options;
+  const passwordFile = join(paths.memberDirectory, `initdb-${randomBytes(4).toString('hex')}.tmp`);
+  await writeFileAtomically(account, passwordFile, `${credentials.superuser}\n`);
+  try {
+    const result = await runCommand(
+      account,
+      provider.initdb,
+      [
+        '-D',
+        directory,
+        '-U',
+        SUPERUSER,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--data-checksums',
+        '--encoding=UTF8',
+        '--no-instructions',
+        ...localeOptions(provider.version.major),
+      ],
+      { timeoutMs: INITDB_TIMEOUT_MS, ...(options.signal ? { signal: options.signal } : {}) },
+    );
+    if (result.exitCode === 0) return;
+    throw new PostgresError(
+      /No space left on device/.test(result.stderr) ? 'disk-full' : 'initdb-failed',
+      `initdb failed in ${directory}`,
+      { detail: result.stderr.trim() },
+    );
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+/** The same order of text on every machine, so that an index of one member is right on another: no locale of the operating system. */
+function localeOptions(major: number): readonly string[] {
+  return major >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C'];
+}
+
+/**
+ * Runs the roles' SQL in single-user mode: there is no port yet. Statements are kept out of the log, since they hold passwords;
+ * exit_on_error because that mode otherwise goes on after an error and ends with 0.
+ */
+async function createRoles(options: InitializeOptions, directory: string): Promise<void> {
+  const { account, credentials, provider } = options;
+  const settings = [
+    'exit_on_error=true',
+    'log_min_error_statement=panic',
+    'password_encryption=scram-sha-256',
+    'search_path=pg_catalog',
+    'log_checkpoints=off',
+  ];
+  const result = await runCommand(
+    account,
+    provider.postgres,
+    ['--single', '-j', ...settings.flatMap(setting => ['-c', setting]), '-D', directory, 'postgres'],
+    {
+      input: roleStatements(credentials).join(';\n\n').concat(';\n\n'),
+      timeoutMs: INITDB_TIMEOUT_MS,
+      ...(options.signal ? { signal: options.signal } : {}),
+    },
+  );
+  if (result.exitCode !== 0) throw new PostgresError('initdb-failed', 'creating the roles failed', { detail: result.stderr.trim() });
+}
+
+/**
+ * The roles. `understudy.user_secret(name)` gives the router a user's SCRAM verifier: pg_authid can be read by superusers only, so the
+ * function runs with its owner's rights, with a fixed search_path, and nobody else may call it.
+ */
+function roleStatements({ replication, router }: Credentials): readonly string[] {
+  return [
+    `CREATE ROLE ${REPLICATION_ROLE} LOGIN REPLICATION PASSWORD ${quoteLiteral(replication)}`,
+    `CREATE ROLE ${ROUTER_ROLE} LOGIN PASSWORD ${quoteLiteral(router)}`,
+    `GRANT pg_monitor TO ${ROUTER_ROLE}`,
+    'CREATE SCHEMA understudy',
+    'REVOKE ALL ON SCHEMA understudy FROM PUBLIC',
+    `CREATE FUNCTION understudy.user_secret(user_name pg_catalog.name, OUT verifier pg_catalog.text, OUT valid_until pg_catalog.timestamptz, OUT can_login pg_catalog.bool)
+       RETURNS SETOF pg_catalog.record LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+       AS $$ SELECT a.rolpassword, a.rolvaliduntil, a.rolcanlogin FROM pg_catalog.pg_authid a WHERE a.rolname = user_name $$`,
+    'REVOKE ALL ON FUNCTION understudy.user_secret(pg_catalog.name) FROM PUBLIC',
+    `GRANT USAGE ON SCHEMA understudy TO ${ROUTER_ROLE}`,
+    `GRANT EXECUTE ON FUNCTION understudy.user_secret(pg_catalog.name) TO ${ROUTER_ROLE}`,
+  ];
+}
+
+function quoteLiteral(value: string): string {
+  if (value.includes('\\') || value.includes('\n')) throw new RangeError('a generated password holds no backslash and no line break');
+  return `'${value.replace(/'/g, "''")}'`;
+}

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { realpath } from 'node:fs/promises';
+import type { Account } from './account.ts';
+import { asAccount, postgresEnvironment } from './command.ts';
+import { PostgresError } from './errors.ts';
+import type { MemberPaths } from './layout.ts';
+import { openLog } from './log-file.ts';
+import { findProcess, type ProcessInfo, serverProcesses } from './processes.ts';
+import type { Provider } from './provider.ts';
+import { readPostmasterFile } from './postmaster-file.ts';
+
+/** How a postmaster ended. Both are null for an adopted one: only a parent is told. */
+export interface PostmasterExit {
+  readonly pid: number;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** One life of a postmaster. */
+export interface Postmaster {
+  readonly pid: number;
+  readonly adopted: boolean;
+  /** Resolves the moment it is gone; never rejects. */
+  readonly exited: Promise<PostmasterExit>;
+}
+
+const ADOPTED_POLL_MS = 20;
+
+/**
+ * Starts `postgres` itself, without pg_ctl, so that its end is a child's exit event. It gets a session of its own and outlives us.
+ * Throws `start-failed` when the program cannot be run.
+ */
+export async function spawnPostmaster(provider: Provider, account: Account | null, paths: MemberPaths): Promise<Postmaster> {
+  const log = await openLog(account, paths.logFile);
+  try {
+    const child = spawn(provider.postgres, ['-D', paths.dataDirectory], {
+      ...asAccount(account),
+      cwd: '/',
+      env: postgresEnvironment(),
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    const pid = await new Promise<number>((resolve, reject) => {
+      child.once('error', error => reject(new PostgresError('start-failed', `${provider.postgres} cannot be run`, { cause: error })));
+      child.once('spawn', () => resolve(child.pid as number));
+    });
+    const exited = new Promise<PostmasterExit>(resolve => {
+      child.once('exit', (exitCode, signal) => resolve({ pid, exitCode, signal }));
+    });
+    child.unref();
+    return { pid, adopted: false, exited };
+  } finally {
+    await log.close();
+  }
+}
+
+/** The living postmaster of this data directory, by its own processes and not only by the word of postmaster.pid; null when there is none. */
+export async function findPostmaster(dataDirectory: string): Promise<ProcessInfo | null> {
+  const file = await readPostmasterFile(dataDirectory);
+  if (!file) return null;
+  const directory = await realpath(dataDirectory).catch(() => dataDirectory);
+  return (await serverProcesses(directory)).find(info => info.pid === file.pid) ?? null;
+}
+
+/** Takes over a postmaster that a dead agent left behind. Its end is seen within 20 ms. */
+export function adoptPostmaster(found: ProcessInfo): Postmaster {
+  const exited = new Promise<PostmasterExit>(resolve => {
+    const timer = setInterval(() => {
+      void findProcess(found.pid).then(info => {
+        if (info?.startedAt === found.startedAt) return;
+        clearInterval(timer);
+        resolve({ pid: found.pid, exitCode: null, signal: null });
+      });
+    }, ADOPTED_POLL_MS);
+    timer.unref();
+  });
+  return { pid: found.pid, adopted: true, exited };
+}

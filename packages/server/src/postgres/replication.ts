@@ -1,0 +1,140 @@
+import type { Account } from './account.ts';
+import { type Endpoint, type Row, withConnection } from './connection.ts';
+import type { Credentials } from './credentials.ts';
+import { PostgresError } from './errors.ts';
+import type { MemberPaths } from './layout.ts';
+import { grantStreaming, passfilePath, revokeStreaming } from './passfile.ts';
+import type { Provider } from './provider.ts';
+import type { ReplicationSettings, ServerSettings, Upstream } from './settings.ts';
+import { primaryConninfo } from './settings.ts';
+import { loadReplicationSettings, writeSettings } from './settings-files.ts';
+import { renderSynchronousNames, type SynchronousNames, sendersAgree } from './synchronous-names.ts';
+import { monotonicMs, pollUntil } from './wait.ts';
+
+/** All that is fixed about one member's server. */
+export interface ServerSpec {
+  readonly provider: Provider;
+  /** Null: PostgreSQL runs as ourselves. */
+  readonly account: Account | null;
+  readonly paths: MemberPaths;
+  readonly settings: ServerSettings;
+  readonly credentials: Credentials;
+}
+
+/** What a change of a running server needs: how to ask it, and how to make it read its files again. */
+export interface RunningServer {
+  readonly endpoint: Endpoint;
+  /** SIGHUP to the postmaster. */
+  reload(): void;
+}
+
+const POLL_MS = 10;
+
+/** Writes the settings files, and gives or takes the right to stream to match. In force at the next start or reload. */
+export async function writeReplicationSettings(spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
+  const { account, credentials, paths, provider, settings } = spec;
+  const { upstream } = replication;
+  if (upstream) await grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication);
+  else await revokeStreaming(paths.passfileDirectory);
+  await writeSettings(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream));
+}
+
+function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): string {
+  return passfilePath(paths.passfileDirectory, upstream?.applicationName ?? 'none');
+}
+
+/**
+ * Makes a running replica stream from this upstream. Returns when the postmaster has the new settings; the walreceiver connects by itself
+ * and tries again every 100 ms. Synchronous names are blocked again. Throws `settings-not-in-force`.
+ */
+export async function followUpstream(spec: ServerSpec, running: RunningServer, upstream: Upstream, deadlineMs: number): Promise<void> {
+  await writeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream });
+  running.reload();
+  const wanted = primaryConninfo(upstream, upstreamPassfile(spec, upstream));
+  await awaitAnswer(
+    running,
+    deadlineMs,
+    "SELECT pg_catalog.current_setting('primary_conninfo') AS conninfo",
+    rows => rows[0]?.[0]?.['conninfo'] === wanted,
+    `follow ${upstream.host}:${upstream.port}`,
+  );
+}
+
+const RECEIVERS = `SELECT pg_catalog.current_setting('primary_conninfo') AS conninfo,
+  (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver') AS receivers`;
+
+/**
+ * Makes a running server take no more WAL from anybody, for certain. Its password for streaming is gone first, so that a walreceiver that
+ * starts after this cannot connect; then it returns once there is none left from before. pg_stat_activity also shows one that is still
+ * connecting, which pg_stat_wal_receiver does not. Throws `isolate-timeout`: then nothing is promised, and fencing is what remains.
+ */
+export async function isolateServer(spec: ServerSpec, running: RunningServer, deadlineMs: number): Promise<void> {
+  await writeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream: null });
+  running.reload();
+  await awaitAnswer(
+    running,
+    deadlineMs,
+    RECEIVERS,
+    rows => rows[0]?.[0]?.['conninfo'] === '' && rows[0][0]['receivers'] === '0',
+    'isolate the server',
+    'isolate-timeout',
+  );
+}
+
+const NAMES_IN_FORCE = `SELECT pg_catalog.current_setting('synchronous_standby_names') AS names, pg_catalog.pg_is_in_recovery() AS in_recovery;
+  SELECT application_name, state, sync_priority FROM pg_catalog.pg_stat_replication LIMIT 200`;
+
+/**
+ * Sets whose acknowledgement commits wait for. Returns only when a fresh connection has the new value and every walsender has read it (on a
+ * replica, whose walsenders acknowledge nothing: when a fresh connection has it). Throws `settings-not-in-force`.
+ */
+export async function setSynchronousNames(
+  spec: ServerSpec,
+  running: RunningServer,
+  names: SynchronousNames,
+  deadlineMs: number,
+): Promise<void> {
+  const wanted = renderSynchronousNames(names);
+  const { upstream } = await loadReplicationSettings(spec.paths.dataDirectory);
+  await writeReplicationSettings(spec, { synchronousNames: names, upstream });
+  running.reload();
+  const inForce = ([setting, senders]: readonly (readonly Row[])[]): boolean => {
+    const row = setting?.[0];
+    if (row?.['names'] !== wanted) return false;
+    return row['in_recovery'] === 't' || sendersAgree(wanted, (senders ?? []).map(readPriority));
+  };
+  await awaitAnswer(running, deadlineMs, NAMES_IN_FORCE, inForce, `set synchronous_standby_names to '${wanted}'`);
+}
+
+function readPriority(row: Row): { applicationName: string; state: string; syncPriority: number } {
+  return { applicationName: row['application_name'] ?? '', state: row['state'] ?? '', syncPriority: Number(row['sync_priority']) };
+}
+
+/** Asks on a fresh connection each time: a new process starts with what the postmaster has read. */
+async function awaitAnswer(
+  running: RunningServer,
+  deadlineMs: number,
+  question: string,
+  isAnswer: (rows: readonly (readonly Row[])[]) => boolean,
+  goal: string,
+  code: 'settings-not-in-force' | 'isolate-timeout' = 'settings-not-in-force',
+): Promise<void> {
+  const end = monotonicMs() + deadlineMs;
+  let lastError: unknown;
+  const done = await pollUntil(
+    async () => {
+      try {
+        const rows = await withConnection(running.endpoint, { deadlineMs: Math.max(1, end - monotonicMs()) }, connection =>
+          connection.query(question),
+        );
+        return isAnswer(rows) ? true : null;
+      } catch (error) {
+        lastError = error;
+        return null;
+      }
+    },
+    { intervalMs: POLL_MS, deadlineMs },
+  );
+  if (done === null)
+    throw new PostgresError(code, `could not ${goal} within ${deadlineMs} ms`, lastError === undefined ? {} : { cause: lastError });
+}

@@ -1,0 +1,74 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Account } from './account.ts';
+import { PostgresError } from './errors.ts';
+import { exists, writeFileAtomically } from './files.ts';
+import {
+  ownedSettings,
+  type ReplicationSettings,
+  readReplicationSettings,
+  renderConfig,
+  renderDefaults,
+  type ServerSettings,
+} from './settings.ts';
+
+const INCLUDES = `
+# Added by Understudy: the last one that sets a value wins.
+include = 'understudy-defaults.conf'
+include_if_exists = 'user.conf'
+include = 'understudy.conf'
+`;
+
+/** Hooks our files into a fresh postgresql.conf, and writes a pg_hba.conf that asks everybody for a SCRAM password. */
+export async function installSettingsFiles(account: Account | null, dataDirectory: string): Promise<void> {
+  await appendFile(join(dataDirectory, 'postgresql.conf'), INCLUDES);
+  await writeFileAtomically(
+    account,
+    join(dataDirectory, 'pg_hba.conf'),
+    '# TYPE  DATABASE     USER  ADDRESS  METHOD\nlocal   all          all            scram-sha-256\nhost    all          all   all      scram-sha-256\nhost    replication  all   all      scram-sha-256\n',
+  );
+  await writeFileAtomically(
+    account,
+    join(dataDirectory, 'user.conf'),
+    '# Your own PostgreSQL settings. Understudy never touches this file.\n',
+  );
+}
+
+/** Writes all of our files of a data directory, whole. They take force at the next start or reload. */
+export async function writeSettings(
+  account: Account | null,
+  dataDirectory: string,
+  major: number,
+  settings: ServerSettings,
+  replication: ReplicationSettings,
+  passfile: string,
+): Promise<void> {
+  await writeFileAtomically(account, join(dataDirectory, 'understudy-defaults.conf'), renderDefaults(settings));
+  await removeOverrides(account, dataDirectory, major);
+  await writeFileAtomically(account, join(dataDirectory, 'understudy.conf'), renderConfig(major, settings, replication, passfile));
+}
+
+/** The replication settings that a data directory was last given. Throws `data-directory-corrupt`. */
+export async function loadReplicationSettings(dataDirectory: string): Promise<ReplicationSettings> {
+  const replication = readReplicationSettings(await readFile(join(dataDirectory, 'understudy.conf'), 'utf8'));
+  if (!replication)
+    throw new PostgresError('data-directory-corrupt', `${join(dataDirectory, 'understudy.conf')} was not written by Understudy`);
+  return replication;
+}
+
+/** ALTER SYSTEM writes a file that beats every other one: what failover rests on is taken out of it, the rest stays. */
+async function removeOverrides(account: Account | null, dataDirectory: string, major: number): Promise<void> {
+  const path = join(dataDirectory, 'postgresql.auto.conf');
+  if (!(await exists(path))) return;
+  const text = await readFile(path, 'utf8');
+  const cleaned = withoutSettings(text, ownedSettings(major));
+  if (cleaned !== text) await writeFileAtomically(account, path, cleaned);
+}
+
+/** Drops the lines that set one of the names. */
+export function withoutSettings(config: string, names: ReadonlySet<string>): string {
+  return config
+    .split('\n')
+    .filter(line => !names.has((/^\s*([\w.]+)\s*[= ]/.exec(line)?.[1] ?? '').toLowerCase()))
+    .join('\n');
+}

@@ -1,0 +1,156 @@
+import { formatConninfo } from './conninfo.ts';
+import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
+
+/** From whom a replica streams. */
+export interface Upstream {
+  readonly host: string;
+  readonly port: number;
+  /** Carries member and term, e.g. n2_t7: an older primary's rule does not know the name, so it cannot be acknowledged by accident. */
+  readonly applicationName: string;
+  /** Physical slot on the upstream, or null. */
+  readonly slotName: string | null;
+}
+
+/** What changes during a server's life; kept in understudy.conf itself, so that a restarted agent reads back what is in force. */
+export interface ReplicationSettings {
+  readonly synchronousNames: SynchronousNames;
+  /** Null: follows nobody. */
+  readonly upstream: Upstream | null;
+}
+
+export const ISOLATED: ReplicationSettings = { synchronousNames: { kind: 'blocked' }, upstream: null };
+
+/** What is fixed while a server runs. */
+export interface ServerSettings {
+  readonly port: number;
+  /** listen_addresses; `127.0.0.1` unless told otherwise. */
+  readonly listenAddress: string;
+  readonly maxConnections: number;
+  readonly sharedBuffersMb: number;
+  readonly walLevel: 'replica' | 'logical';
+  /** max_slot_wal_keep_size: what the slots of absent members may hold back, in MiB. */
+  readonly slotWalKeepMb: number;
+  /** wal_keep_size, in MiB: kept for members without a slot. */
+  readonly walKeepMb: number;
+}
+
+export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
+  listenAddress: '127.0.0.1',
+  maxConnections: 200,
+  sharedBuffersMb: 128,
+  walLevel: 'logical',
+  slotWalKeepMb: 4096,
+  walKeepMb: 128,
+};
+
+export const REPLICATION_ROLE = 'understudy_replication';
+
+/** A configuration-file string: quotes doubled, backslashes too since the file's own scanner reads them (guc-file.l). */
+export function quoteSetting(value: string): string {
+  return `'${value.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`;
+}
+
+/** The value of primary_conninfo. The password is in a file of its own (see passfile.ts), so that taking the file away takes the right to stream away. */
+export function primaryConninfo(upstream: Upstream, passfile: string): string {
+  return formatConninfo({
+    host: upstream.host,
+    port: String(upstream.port),
+    user: REPLICATION_ROLE,
+    passfile,
+    // Needed by sync_replication_slots, ignored by a walreceiver.
+    dbname: 'postgres',
+    application_name: upstream.applicationName,
+    connect_timeout: '2',
+    keepalives: '1',
+    keepalives_idle: '1',
+    keepalives_interval: '1',
+    keepalives_count: '2',
+    tcp_user_timeout: '2500',
+    sslmode: 'prefer',
+  });
+}
+
+/** Settings that a user's own file may override. */
+export function renderDefaults(settings: ServerSettings): string {
+  return renderLines('Defaults of Understudy, written at every start. To change one, set it in user.conf.', [
+    ['shared_buffers', `${settings.sharedBuffersMb}MB`],
+    // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
+    ['max_standby_streaming_delay', '1s'],
+    ['hot_standby_feedback', 'on'],
+    ['checkpoint_timeout', '5min'],
+    ['max_wal_size', '2GB'],
+    ['log_line_prefix', '%m [%p] %q%u@%d '],
+    ['log_checkpoints', 'off'],
+    ['log_min_messages', 'warning'],
+  ]);
+}
+
+/**
+ * understudy.conf: the settings that failover rests on, included last so that no other file overrides them. Pure.
+ * `passfile` is where the upstream's password lies.
+ */
+export function renderConfig(major: number, settings: ServerSettings, replication: ReplicationSettings, passfile: string): string {
+  const { upstream } = replication;
+  const lines: [string, string][] = [
+    ['listen_addresses', settings.listenAddress],
+    ['port', String(settings.port)],
+    ['unix_socket_directories', ''],
+    ['max_connections', String(settings.maxConnections)],
+    ['password_encryption', 'scram-sha-256'],
+    ['lc_messages', 'C'],
+    ['logging_collector', 'off'],
+    ['log_destination', 'stderr'],
+    ['fsync', 'on'],
+    ['full_page_writes', 'on'],
+    ['synchronous_commit', 'on'],
+    ['wal_level', settings.walLevel],
+    ['wal_log_hints', 'on'],
+    ['hot_standby', 'on'],
+    ['max_wal_senders', '32'],
+    ['max_replication_slots', '32'],
+    ['wal_keep_size', `${settings.walKeepMb}MB`],
+    ['max_slot_wal_keep_size', `${settings.slotWalKeepMb}MB`],
+    // The default of 5 s alone makes a restarted primary wait that long for its replicas.
+    ['wal_retrieve_retry_interval', '100ms'],
+    ['wal_receiver_timeout', '2500ms'],
+    ['wal_sender_timeout', '2500ms'],
+    ['wal_receiver_status_interval', '1s'],
+    ['tcp_keepalives_idle', '5'],
+    ['tcp_keepalives_interval', '1'],
+    ['tcp_keepalives_count', '3'],
+    ['recovery_target_timeline', 'latest'],
+    ['recovery_min_apply_delay', '0'],
+    // One life of the postmaster is one incarnation: restarting by itself after a crashed backend would reset shared memory (the received
+    // position, the flag that makes commits wait) behind the agent's back. It ends instead, which the agent sees at once.
+    ['restart_after_crash', 'off'],
+    ['synchronous_standby_names', renderSynchronousNames(replication.synchronousNames)],
+    ['primary_conninfo', upstream ? primaryConninfo(upstream, passfile) : ''],
+    ['primary_slot_name', upstream?.slotName ?? ''],
+  ];
+  if (major >= 17) lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
+  const text = renderLines('Owned by Understudy and rewritten by it. Put your own settings into user.conf.', lines);
+  return `${STATE_PREFIX}${JSON.stringify(replication)}\n${text}`;
+}
+
+/** The names of the settings that only understudy.conf may hold. */
+export function ownedSettings(major: number): ReadonlySet<string> {
+  const text = renderConfig(major, { ...DEFAULT_SETTINGS, port: 1 }, ISOLATED, '');
+  return new Set([...text.matchAll(/^(\w+) = /gm)].map(match => match[1] as string));
+}
+
+const STATE_PREFIX = '# state: ';
+
+/** Reads the replication settings back out of an understudy.conf; null when its first line is not ours. */
+export function readReplicationSettings(config: string): ReplicationSettings | null {
+  const line = config.split('\n', 1)[0] ?? '';
+  if (!line.startsWith(STATE_PREFIX)) return null;
+  try {
+    return JSON.parse(line.slice(STATE_PREFIX.length)) as ReplicationSettings;
+  } catch {
+    return null;
+  }
+}
+
+function renderLines(comment: string, lines: readonly (readonly [string, string])[]): string {
+  return `# ${comment}\n${lines.map(([name, value]) => `${name} = ${quoteSetting(value)}\n`).join('')}`;
+}
