@@ -24,10 +24,15 @@ export interface LocalFacts {
   /** A change of the synchronous set whose barrier is not passed yet: the names that are in force since `lsn`. */
   readonly namesInForceSince: { readonly names: string; readonly lsn: bigint } | null;
   /**
-   * Monotonic time at which this agent first saw the present proposal.term, rule.term and intent.id; its start, when they
-   * were there already.
+   * Monotonic time at which this agent first saw the present proposal.term, rule.term and intent.id (its start, when they
+   * were there already), and when it last saw a report in which the rule's primary led its term (`leadingServer`).
    */
-  readonly seen: { readonly proposalAtMs: number; readonly ruleAtMs: number; readonly intentAtMs: number };
+  readonly seen: {
+    readonly proposalAtMs: number;
+    readonly ruleAtMs: number;
+    readonly intentAtMs: number;
+    readonly leadingAtMs: number;
+  };
   /**
    * On a primary: when each replica was last seen streaming under the present term and answering (pg_stat_replication.reply_time
    * is newer than a few heartbeats). On a replica: under its own name, when its walreceiver last streamed under the present term.

@@ -1,0 +1,159 @@
+import type { PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster/index.ts';
+import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, streamName } from '../cluster/index.ts';
+import type { Decision } from './action.ts';
+import { alarm } from './alarms.ts';
+import { changeStore, decision, isLive, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
+import { slotName } from './slots.ts';
+import type { View } from './view.ts';
+
+/** A replica that gets no WAL for this many replica timeouts, from a primary that is well, is cloned anew: what it needs is gone there. */
+const STARVED_TIMEOUTS = 6;
+
+/** A member that does not lead: follow the primary of this term, by the gentlest way that leads there. */
+export function follow(view: View, rule: Rule, nowMs: number): readonly Decision[] {
+  const server = selfReport(view)?.server;
+  const leaderReport = reportOf(view, rule.primary);
+  const leader = isLive(view, rule.primary, nowMs) ? leadingServer(leaderReport, rule) : null;
+  if (server === undefined) return [];
+  switch (server.kind) {
+    case 'absent':
+      return leader === null || !repairDue(view, nowMs)
+        ? repairAlarm(view)
+        : [clone(view, rule, 'It has no data yet.'), ...repairAlarm(view)];
+    case 'stopped':
+      return startReplica(view, rule, leader, nowMs);
+    case 'replica':
+      return followAsReplica(view, rule, server, leader, nowMs);
+    case 'failing':
+      return server.was === 'replica' ? [alarm('replica-failing', { fault: server.fault })] : [];
+    case 'starting':
+    case 'unresponsive':
+    case 'primary':
+      return [];
+    default:
+      return server satisfies never;
+  }
+}
+
+/** Isolated at first: only a running server can say where its WAL ends, and so whether it may follow as it is. */
+function startReplica(view: View, rule: Rule, leader: PrimaryServer | null, nowMs: number): readonly Decision[] {
+  const { attempts } = view.local.repair;
+  if (!repairDue(view, nowMs)) return repairAlarm(view);
+  if (attempts >= 3 && leader !== null) return [clone(view, rule, `It did not start ${attempts} times.`), ...repairAlarm(view)];
+  const alarms =
+    leader === null && attempts >= view.config.repairAttempts ? [alarm('replica-cannot-start', { attempts })] : repairAlarm(view);
+  return [decision({ kind: 'start-isolated' }, 'Start as a replica to see where its WAL ends.', { attempts }), ...alarms];
+}
+
+function followAsReplica(view: View, rule: Rule, server: ReplicaServer, leader: PrimaryServer | null, nowMs: number): readonly Decision[] {
+  const name = streamName(view.self, rule.term);
+  if (server.followsAs !== null && server.followsAs !== name)
+    return [decision({ kind: 'isolate' }, `It follows as ${server.followsAs}, but term ${rule.term} rules.`)];
+  if (leader === null || server.receiver?.streaming) return [];
+  const leaderEnd = endOfLeader(leader, server);
+  const end = server.walEnd;
+  if (end === null) return [];
+  if (!isAncestor(end, leaderEnd)) return rejoin(view, rule, end, leaderEnd, leader, nowMs);
+  if (server.followsAs === name) return starved(view, rule, nowMs);
+  const spec = view.state.members[rule.primary];
+  if (spec === undefined) return [];
+  const action = {
+    kind: 'follow',
+    primary: rule.primary,
+    host: spec.host,
+    port: spec.port,
+    applicationName: name,
+    slot: slotName(view.self),
+  } as const;
+  return [
+    decision(action, `Follow ${rule.primary}, the primary of term ${rule.term}: its history contains all that is here.`, {
+      walEnd: formatLsn(end.lsn),
+      timeline: end.timeline,
+    }),
+  ];
+}
+
+/** A report is older than the WAL that was streamed meanwhile; on the leader's own timeline nobody else has written. */
+function endOfLeader(leader: PrimaryServer, server: ReplicaServer): WalPosition {
+  const lsn = server.walEnd?.timeline === leader.timeline ? maxLsn(leader.flushLsn, server.walEnd.lsn) : leader.flushLsn;
+  return { timeline: leader.timeline, lsn, history: leader.history };
+}
+
+/** What lies past the fork was never part of this term. The leader of the term holds the data: that was seen just now. */
+function rejoin(
+  view: View,
+  rule: Rule,
+  end: WalPosition,
+  leaderEnd: WalPosition,
+  leader: PrimaryServer,
+  nowMs: number,
+): readonly Decision[] {
+  const fromLsn = commonLsn(end, leaderEnd);
+  const divergedBytes = lagBytes(end.lsn, fromLsn);
+  const reported = reportLoss(view, end, fromLsn);
+  if (reported !== null) return [reported];
+  if (!repairDue(view, nowMs)) return repairAlarm(view);
+  const spec = view.state.members[rule.primary];
+  if (spec === undefined) return [];
+  const action = {
+    kind: 'rejoin',
+    primary: rule.primary,
+    host: spec.host,
+    port: spec.port,
+    fromLsn,
+    leaderHistory: leader.history,
+  } as const;
+  const reason = `Its WAL went ${divergedBytes} bytes past ${formatLsn(fromLsn)}, where the history of term ${rule.term} forked off: keep that aside, then rewind or clone.`;
+  return [
+    decision(action, reason, {
+      divergedBytes,
+      fromLsn: formatLsn(fromLsn),
+      walEnd: formatLsn(end.lsn),
+      attempts: view.local.repair.attempts,
+    }),
+    ...repairAlarm(view),
+  ];
+}
+
+/** An asynchronous failover could only estimate its loss; the diverged WAL says it to the byte. */
+function reportLoss(view: View, end: WalPosition, fromLsn: bigint): Decision | null {
+  if (view.state.durability.mode !== 'async') return null;
+  const next = view.state.history.find(record => record.timeline > end.timeline);
+  const lost = lagBytes(end.lsn, fromLsn);
+  if (next === undefined || next.lostBytes >= lost) return null;
+  const history = view.state.history.map(record => (record === next ? { ...record, lostBytes: lost } : record));
+  return changeStore(
+    { ...view.state, history },
+    `The failover to term ${next.term} lost ${lost} bytes of WAL that only ${view.self} held.`,
+    {
+      term: next.term,
+      lostBytes: lost,
+      estimatedBytes: next.lostBytes,
+    },
+  );
+}
+
+/** It follows, the primary is well, and yet nothing comes for a long time. */
+function starved(view: View, rule: Rule, nowMs: number): readonly Decision[] {
+  const sinceMs = Math.max(view.local.streamedAtMs[view.self] ?? 0, view.local.seen.ruleAtMs, view.local.startedAtMs);
+  if (nowMs - sinceMs < STARVED_TIMEOUTS * view.config.replicaTimeoutMs || !repairDue(view, nowMs)) return repairAlarm(view);
+  return [
+    clone(view, rule, `Nothing was streamed for ${Math.round(nowMs - sinceMs)} ms: the primary has no longer what it needs.`),
+    ...repairAlarm(view),
+  ];
+}
+
+function clone(view: View, rule: Rule, why: string): Decision {
+  const spec = view.state.members[rule.primary];
+  const { attempts } = view.local.repair;
+  return decision(
+    { kind: 'clone', primary: rule.primary, host: spec?.host ?? '', port: spec?.port ?? 0 },
+    `Clone from ${rule.primary}. ${why}`,
+    { attempts },
+  );
+}
+
+function repairAlarm(view: View): readonly Decision[] {
+  const { attempts } = view.local.repair;
+  return attempts >= view.config.repairAttempts ? [alarm('repair-failed', { attempts })] : [];
+}

@@ -1,0 +1,99 @@
+import type { Rule, Trigger } from '../cluster/index.ts';
+import type { Decision } from './action.ts';
+import { alarm } from './alarms.ts';
+import { couldReplaceWithLoss } from './elect.ts';
+import {
+  askedTerm,
+  changeStore,
+  couldReplace,
+  isLive,
+  isMyTurn,
+  leadingServer,
+  leaseMarginMs,
+  liveCandidates,
+  maySync,
+  reportOf,
+  silenceMs,
+} from './facts.ts';
+import { parseStreamName } from '../cluster/index.ts';
+import type { View } from './view.ts';
+
+/** Raises the term: from now on every member promises and answers. */
+export function raiseTerm(view: View, trigger: Trigger, noticedMs: number, reason: string): Decision {
+  const term = askedTerm(view.state) + 1;
+  const proposal = { term, by: view.self, trigger, atMs: view.wallMs, noticedMs: Math.round(noticedMs) };
+  return changeStore({ ...view.state, proposal }, reason, { term, trigger, noticedMs: proposal.noticedMs });
+}
+
+/** What another member sees wrong with the primary, and since when it may act. */
+interface Trouble {
+  readonly trigger: Trigger;
+  readonly noticedMs: number;
+  /** Monotonic time from which the others may act, one after the other. */
+  readonly sinceMs: number;
+  readonly reason: string;
+}
+
+/** A member that is not the primary: raise the term if the primary is gone, or cannot do its work and does not say so itself. */
+export function watchPrimary(view: View, rule: Rule, nowMs: number): readonly Decision[] {
+  const trouble = troubleOfPrimary(view, rule, nowMs);
+  if (trouble === null) return [];
+  if (couldReplace(view, rule, nowMs) || (trouble.trigger === 'primary-lost' && couldReplaceWithLoss(view, rule, nowMs))) {
+    if (!isMyTurn(view, trouble.sinceMs, nowMs)) return [];
+    return [raiseTerm(view, trouble.trigger, trouble.noticedMs, trouble.reason)];
+  }
+  return trouble.trigger === 'primary-lost'
+    ? [alarm('needs-accept-data-loss', { primary: rule.primary, silentMs: Math.round(trouble.noticedMs) })]
+    : [];
+}
+
+function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null {
+  const { config, local } = view;
+  const silent = silenceMs(view, rule.primary);
+  const leaseMs = config.leaseMs + (rule.acks === 0 ? leaseMarginMs(view) : 0);
+  if (silent > leaseMs) {
+    const veto = vetoOf(view, rule, nowMs);
+    if (veto !== null) return null;
+    return {
+      trigger: 'primary-lost',
+      noticedMs: silent,
+      sinceMs: view.storeHeardAtMs - silent + leaseMs,
+      reason: `The primary ${rule.primary} has been silent for ${Math.round(silent)} ms, and no replica streams from it.`,
+    };
+  }
+  if (!isLive(view, rule.primary, nowMs) || leadingServer(reportOf(view, rule.primary), rule)) return null;
+  // Its own agent acts at once; the others step in when it does not.
+  const sinceMs = Math.max(local.seen.leadingAtMs, local.seen.ruleAtMs, local.startedAtMs) + config.electionTimeoutMs;
+  if (nowMs < sinceMs) return null;
+  return {
+    trigger: rule.established ? 'primary-unresponsive' : 'election-stalled',
+    noticedMs: nowMs - sinceMs + config.electionTimeoutMs,
+    sinceMs,
+    reason: `The primary ${rule.primary} has not led term ${rule.term} for ${Math.round(nowMs - sinceMs + config.electionTimeoutMs)} ms.`,
+  };
+}
+
+/** A live replica that has just had a message of this term's primary proves that its PostgreSQL works, whatever its agent does. */
+function vetoOf(view: View, rule: Rule, nowMs: number): string | null {
+  for (const [id, heard] of Object.entries(view.members)) {
+    const { server } = heard.report;
+    if (server.kind !== 'replica' || !server.receiver?.streaming || !isLive(view, id, nowMs)) continue;
+    if (parseStreamName(server.followsAs ?? '')?.term !== rule.term) continue;
+    if (server.receiver.lastMessageAgeMs + Math.max(0, nowMs - heard.heardAtMs) < view.config.streamVetoMs) return id;
+  }
+  return null;
+}
+
+/** A primary that cannot establish its term, with others about that could: the next term takes those into its cohort. */
+export function establishingStalled(view: View, rule: Rule, holders: number, nowMs: number): Decision | null {
+  if (rule.established || holders >= rule.acks) return null;
+  const waitedMs = nowMs - view.local.seen.ruleAtMs;
+  if (waitedMs < 2 * view.config.electionTimeoutMs) return null;
+  const live = liveCandidates(view, rule, nowMs).filter(id => maySync(view.state.members[id]));
+  const helps = view.state.durability.whenAlone === 'continue' || live.some(id => !rule.cohort.includes(id));
+  const recruits = new Set([...live, view.self]);
+  if (!helps || !rule.before.every(older => older.primary === view.self || live.length > 0)) return null;
+  return recruits.size > 0
+    ? raiseTerm(view, 'election-stalled', waitedMs, `Term ${rule.term} was not established for ${Math.round(waitedMs)} ms.`)
+    : null;
+}
