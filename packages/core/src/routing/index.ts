@@ -1,2 +1,10 @@
+export * from './causality.ts';
+export * from './choose.ts';
+export * from './floors.ts';
+export * from './pick.ts';
+export * from './probes.ts';
+export * from './reasons.ts';
+export * from './replica.ts';
+export * from './tokens.ts';
 export * from './topology.ts';
-export { type DrainClock, topologyOf } from './topology-of.ts';
+export * from './waiting.ts';

@@ -23,7 +23,12 @@ export function topologyOf(state: ClusterState, reports: ReadonlyMap<MemberId, M
   };
 }
 
-function primaryState(state: ClusterState, rule: Rule, reports: ReadonlyMap<MemberId, MemberReport>, drain: DrainClock | null): PrimaryState {
+function primaryState(
+  state: ClusterState,
+  rule: Rule,
+  reports: ReadonlyMap<MemberId, MemberReport>,
+  drain: DrainClock | null,
+): PrimaryState {
   if (state.proposal && state.proposal.term > rule.term) {
     return { kind: 'absent', reason: `an election for term ${state.proposal.term} is under way` };
   }
