@@ -107,6 +107,23 @@ export const ERRORS = {
     action: 'Operations need the token of the data directory; pass --data or set UNDERSTUDY_TOKEN.',
     exit: 'error',
   },
+  'bad-token': {
+    message: 'The token is missing or wrong.',
+    action: 'Send the token of the data directory: `Authorization: Bearer TOKEN`; commands find it by --data or in UNDERSTUDY_TOKEN.',
+    exit: 'error',
+  },
+  'bad-request': { message: 'The request is not valid: {why}.', action: 'See /openapi.json.', exit: 'usage' },
+  'no-such-path': { message: 'There is nothing at {path}.', action: 'See /openapi.json.', exit: 'usage' },
+  'cross-site': {
+    message: 'A request from another web site is refused ({why}).',
+    action: 'Use the page at the address that `understudy status` names.',
+    exit: 'refused',
+  },
+  'internal-error': {
+    message: 'Something went wrong inside Understudy: {why}.',
+    action: 'This is a defect: please report it with the log of the data directory.',
+    exit: 'error',
+  },
   'supervisor-failed': { message: 'The supervisor ended before the cluster was healthy: {why}.', action: 'See {log}.', exit: 'error' },
   'foreign-data': {
     message: '{path} belongs to another cluster (system identifier {found}, ours is {ours}).',

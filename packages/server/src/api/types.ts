@@ -1,4 +1,4 @@
-import type { MemberId } from '@understudy/core/cluster';
+import type { ClusterEvent, ErrorCode, MemberId, TermRecord } from '@understudy/core/cluster';
 
 /** `status --json` and GET /status, schema 1: fields may be added, never renamed. LSNs are in PostgreSQL's text form. */
 export interface StatusDocument {
@@ -52,4 +52,55 @@ export interface RouterStatus {
   /** Statements that wait for a primary or a fresh replica now. */
   readonly held: number;
   readonly pid: number | null;
+}
+
+/** GET /events as JSON; oldest first. As SSE each event is one message with the same fields and `id` as Last-Event-ID. */
+export interface EventsAnswer {
+  readonly events: readonly ClusterEvent[];
+}
+
+/** GET /history: how each term came to be, oldest first. */
+export interface HistoryAnswer {
+  readonly terms: readonly TermRecord[];
+}
+
+/** GET /url, for who has the token. */
+export interface UrlAnswer {
+  readonly url: string;
+}
+
+/** GET /plan: what an operation would do now, and why it would be refused. */
+export interface PlanAnswer {
+  readonly allowed: boolean;
+  /** The member that would lead, or would go; null when that is not known before. */
+  readonly member: MemberId | null;
+  /** What would happen, in order. Empty when refused. */
+  readonly steps: readonly string[];
+  /** Null when it is allowed. */
+  readonly refusal: ErrorBody | null;
+}
+
+/** What an error is over HTTP and in `--json`: one of the catalogue, with its details. */
+export interface ErrorBody {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What to do about it. */
+  readonly action: string;
+  readonly details: Readonly<Record<string, string | number>>;
+}
+
+/** Every answer that is not a success. */
+export interface ErrorAnswer {
+  readonly error: ErrorBody;
+}
+
+/** The answer of health checks; the status code says the same (200 yes, 503 no). */
+export interface HealthAnswer {
+  readonly member: MemberId | null;
+  readonly role: MemberStatus['role'] | null;
+  readonly state: MemberStatus['state'] | null;
+  readonly timeline: number | null;
+  readonly lagBytes: number | null;
+  /** Why. */
+  readonly message: string;
 }

@@ -1,0 +1,132 @@
+import { parseBytes, UnderstudyError } from '@understudy/core/cluster';
+import { type Context, Hono } from 'hono';
+import { secureHeaders } from 'hono/secure-headers';
+import { asUnderstudyError, errorAnswer, statusOf } from './errors.ts';
+import { EVENTS_LIMIT_DEFAULT, EVENTS_LIMIT_MAX, eventStream } from './events.ts';
+import type { ClusterFacade } from './facade.ts';
+import { refuseCrossSite, refuseForeignHosts, requireToken } from './guard.ts';
+import { checkHealth, HEALTH_CHECKS, type HealthPath } from './health.ts';
+import { METRICS_CONTENT_TYPE, metricsText } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import { addOperations, check, existing } from './operations.ts';
+import { addPage } from './page.ts';
+import { type PlannedRequest, planOperation } from './plan.ts';
+import { withoutPassword } from './redact.ts';
+import { eventsQuery, planQuery } from './schemas.ts';
+import type { StatusDocument } from './types.ts';
+
+export interface ApiOptions {
+  /** The address that will be listened on; on loopback the Host header is checked against DNS rebinding. */
+  readonly host: string;
+  /** The built dashboard (its index.html); null or missing: a plain page. */
+  readonly dashboardDirectory: string | null;
+  readonly version: string;
+  /** Silence on an event stream after which a comment is sent. */
+  readonly keepAliveMs?: number;
+}
+
+/** The HTTP door of a cluster as a function from request to answer; `serveApi` puts it on a port. */
+export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
+  const app = new Hono({ strict: false });
+  app.use(secureHeaders({ strictTransportSecurity: false, contentSecurityPolicy: PAGE_POLICY }));
+  app.use(refuseForeignHosts(options.host));
+  app.onError((error, c) => {
+    const known = asUnderstudyError(error);
+    return c.json(errorAnswer(known), statusOf(known.code));
+  });
+  app.notFound(c => c.json(errorAnswer(new UnderstudyError('no-such-path', { path: c.req.path })), 404));
+
+  addHealth(app, facade);
+  addReading(app, facade, options);
+  addOperations(app, facade);
+  addPage(app, facade, options.dashboardDirectory);
+  return app;
+}
+
+/** The page loads nothing from anywhere else. Inline styles: charts set the sizes of their elements. */
+const PAGE_POLICY = {
+  defaultSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:'],
+  frameAncestors: ["'none'"],
+  baseUri: ["'none'"],
+  formAction: ["'self'"],
+};
+
+/** HAProxy asks with OPTIONS or HEAD as well as GET; all three are answered by the status code. */
+const HEALTH_METHODS = ['GET', 'OPTIONS'];
+
+function addHealth(app: Hono, facade: ClusterFacade): void {
+  const answer = (c: Context, path: HealthPath, id: string | undefined): Response => {
+    const member = existing(facade, id);
+    const { ok, answer } = checkHealth(facade.status(), { path, member, maxLagBytes: lagOf(c) });
+    return c.req.method === 'OPTIONS' ? c.body(null, ok ? 200 : 503) : c.json(answer, ok ? 200 : 503);
+  };
+  for (const path of Object.keys(HEALTH_CHECKS) as HealthPath[]) {
+    app.on(HEALTH_METHODS, `/${path}`, c => answer(c, path, c.req.query('member')));
+    app.on(HEALTH_METHODS, `/members/:id/${path}`, c => answer(c, path, c.req.param('id')));
+  }
+}
+
+function lagOf(c: Context): number | null {
+  const text = c.req.query('lag');
+  if (text === undefined) return null;
+  const bytes = parseBytes(text);
+  if (bytes === null) throw new UnderstudyError('bad-request', { why: `lag ${text} is not a size such as 10MB` });
+  return bytes;
+}
+
+function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void {
+  app.get('/status', c => c.json(publicStatus(facade.status())));
+  app.get('/history', c => c.json({ terms: facade.state().history }));
+  app.get('/events', c => events(c, facade, options.keepAliveMs ?? 15_000));
+  app.get('/plan', c => {
+    const { kind, member, acceptDataLoss } = check(planQuery, c.req.query());
+    return c.json(planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true')));
+  });
+  app.get('/metrics', async c => {
+    const body = await metricsText(facade.status(), facade.state().history, options.version);
+    return c.body(body, 200, { 'Content-Type': METRICS_CONTENT_TYPE });
+  });
+  app.get('/url', refuseCrossSite(), requireToken(facade.token), c => {
+    const role = c.req.query('role') ?? 'router';
+    if (role !== 'router' && role !== 'primary' && role !== 'replica') {
+      throw new UnderstudyError('bad-request', { why: `role ${role} is none of router, primary, replica` });
+    }
+    return c.json({ url: facade.url(role) });
+  });
+  app.get('/openapi.json', c => c.json(openApiDocument(options.version)));
+}
+
+function publicStatus(status: StatusDocument): StatusDocument {
+  return { ...status, endpoints: { ...status.endpoints, router: withoutPassword(status.endpoints.router) } };
+}
+
+function plannedRequest(kind: PlannedRequest['kind'], member: string | null, acceptDataLoss: boolean): PlannedRequest {
+  switch (kind) {
+    case 'switchover':
+      return { kind, to: member };
+    case 'failover':
+      return { kind, to: member, acceptDataLoss };
+    case 'remove-replica':
+      if (member === null) throw new UnderstudyError('bad-request', { why: 'member is missing' });
+      return { kind, id: member };
+    default:
+      return kind satisfies never;
+  }
+}
+
+function events(c: Context, facade: ClusterFacade, keepAliveMs: number): Response {
+  const { after, limit = EVENTS_LIMIT_DEFAULT } = check(eventsQuery, c.req.query());
+  const lastEventId = Number(c.req.header('last-event-id') ?? Number.NaN);
+  const afterId = Number.isSafeInteger(lastEventId) ? lastEventId : (after ?? null);
+  const bounded = Math.min(limit, EVENTS_LIMIT_MAX);
+  if (!(c.req.header('accept') ?? '').includes('text/event-stream')) {
+    return c.json({ events: facade.eventsAfter(afterId ?? 0, bounded) });
+  }
+  return c.body(eventStream(facade, { afterId, limit: bounded, keepAliveMs }), 200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-cache, no-transform',
+    'X-Accel-Buffering': 'no',
+  });
+}

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { HEALTH_CHECKS } from './health.ts';
+import * as schemas from './schemas.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The shapes of the answers by their names in the document. */
+export const ANSWER_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
+  Status: schemas.statusSchema,
+  Events: schemas.eventsSchema,
+  History: schemas.historySchema,
+  Plan: schemas.planSchema,
+  Health: schemas.healthSchema,
+  Url: schemas.urlSchema,
+  OperationResult: schemas.resultSchema,
+  Error: schemas.errorSchema,
+};
+
+/** The OpenAPI 3.1 document; its schemas are those that the requests are checked with. */
+export function openApiDocument(version: string): Json {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Understudy',
+      version,
+      description: 'Health checks, status and operations of one primary–replica PostgreSQL cluster.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    paths: { ...healthPaths(), ...readingPaths(), ...operationPaths() },
+    components: {
+      schemas: Object.fromEntries(Object.entries(ANSWER_SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema)])),
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'The token of the data directory (run/supervisor.json).' },
+      },
+    },
+  };
+}
+
+function jsonSchema(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest;
+}
+
+function json(name: string, description: string): Json {
+  return { description, content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } } };
+}
+
+function text(type: string, description: string): Json {
+  return { description, content: { [type]: { schema: { type: 'string' } } } };
+}
+
+function query(name: string, description: string, schema: Json = { type: 'string' }): Json {
+  return { name, in: 'query', required: false, description, schema };
+}
+
+const ERROR = json('Error', 'Refused or failed; the body says why and what to do.');
+
+function healthPaths(): Json {
+  const parameters = [
+    query('lag', 'Replicas further behind than this do not count: bytes, or a size such as 10MB.'),
+    query('member', 'Ask about this member instead of the cluster.'),
+  ];
+  const responses = { 200: json('Health', 'Yes.'), 503: json('Health', 'No.'), default: ERROR };
+  const get = (path: string, more: readonly Json[]): [string, Json] => [
+    path,
+    {
+      get: {
+        summary: HEALTH_SUMMARIES[HEALTH_CHECKS[path.slice(path.lastIndexOf('/') + 1) as keyof typeof HEALTH_CHECKS]],
+        parameters: more,
+        responses,
+      },
+    },
+  ];
+  const id = { name: 'id', in: 'path', required: true, schema: { type: 'string' } };
+  const names = Object.keys(HEALTH_CHECKS);
+  return Object.fromEntries([
+    ...names.map(name => get(`/${name}`, parameters)),
+    ...names.map(name => get(`/members/{id}/${name}`, [id, parameters[0]!])),
+  ]);
+}
+
+const HEALTH_SUMMARIES: Readonly<Record<(typeof HEALTH_CHECKS)[keyof typeof HEALTH_CHECKS], string>> = {
+  primary: 'Is there an open primary?',
+  replica: 'Is there a running replica, within the lag?',
+  'read-only': 'Is there a member that answers reads?',
+  synchronous: 'Is there a replica whose acknowledgement counts?',
+  asynchronous: 'Is there a replica whose acknowledgement does not count?',
+  health: 'Does PostgreSQL run?',
+  readiness: 'Is there an open primary or a replica within the lag?',
+  liveness: 'Does the supervisor answer?',
+};
+
+function readingPaths(): Json {
+  const token = [{ token: [] }];
+  const get = (summary: string, ok: Json, parameters: readonly Json[] = [], more: Json = {}): Json => ({
+    get: { summary, parameters, responses: { 200: ok, default: ERROR }, ...more },
+  });
+  const integer = { type: 'integer', minimum: 0 };
+  const events = {
+    description: 'JSON, or server-sent events without end where the client accepts text/event-stream.',
+    content: {
+      'application/json': { schema: { $ref: '#/components/schemas/Events' } },
+      'text/event-stream': { schema: { type: 'string' } },
+    },
+  };
+  return {
+    '/status': get('The whole state of the cluster.', json('Status', 'The status document.')),
+    '/events': get('What has happened, newest last.', events, [
+      query('after', 'Only events with a greater number; Last-Event-ID does the same.', integer),
+      query('limit', 'At most so many, the newest.', integer),
+    ]),
+    '/history': get('How each term came to be.', json('History', 'The last terms.')),
+    '/plan': get('What an operation would do now. Touches nothing.', json('Plan', 'The plan.'), [
+      { ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica'] }), required: true },
+      query('member', 'The member that is meant.'),
+      query('acceptDataLoss', 'For failover.', { enum: ['true', 'false'] }),
+    ]),
+    '/metrics': get('Metrics for Prometheus.', text('text/plain', "Prometheus' text format.")),
+    '/url': get(
+      'Where to connect, with the password.',
+      json('Url', 'A connection URL.'),
+      [query('role', 'Who to connect to.', { enum: ['router', 'primary', 'replica'], default: 'router' })],
+      { security: token },
+    ),
+    '/openapi.json': get('This document.', json('OpenApi', 'OpenAPI 3.1.')),
+  };
+}
+
+function operationPaths(): Json {
+  const security = [{ token: [] }];
+  const operation = (summary: string, body: z.ZodType, ok = 200): Json => ({
+    summary,
+    security,
+    requestBody: { required: false, content: { 'application/json': { schema: jsonSchema(body) } } },
+    responses: { [ok]: json('OperationResult', 'Done.'), default: ERROR },
+  });
+  const id = { name: 'id', in: 'path', required: true, schema: { type: 'string' } };
+  return {
+    '/switchover': { post: operation('Make another member the primary, as planned.', schemas.switchoverBody) },
+    '/failover': { post: operation('Promote a replica now.', schemas.failoverBody) },
+    '/replicas': { post: operation('Add a replica.', schemas.plainBody, 201) },
+    '/replicas/{id}': { delete: { ...operation('Remove a replica and its data.', schemas.plainBody), parameters: [id] } },
+    '/pause': { post: operation('Take no automatic action.', schemas.plainBody) },
+    '/resume': { post: operation('Take automatic actions again.', schemas.plainBody) },
+    '/shutdown': { post: operation('Stop the cluster cleanly.', schemas.plainBody) },
+  };
+}

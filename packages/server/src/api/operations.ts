@@ -1,0 +1,83 @@
+import { isMemberId, type MemberId, UnderstudyError } from '@understudy/core/cluster';
+import type { Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { z } from 'zod';
+import type { ClusterFacade, OperationRequest } from './facade.ts';
+import { refuseCrossSite, requireToken } from './guard.ts';
+import { failoverBody, plainBody, switchoverBody } from './schemas.ts';
+
+/** Bodies are a name and a number or two. */
+const BODY_LIMIT_BYTES = 16 * 1024;
+
+/** How long an answer is waited for when the caller does not say. A new replica is a copy of all data. */
+const TIMEOUT_MS = { operation: 30_000, 'add-replica': 600_000 } as const;
+
+/** Everything that changes the cluster. All of it needs the token and refuses other sites' pages. */
+export function addOperations(app: Hono, facade: ClusterFacade): void {
+  const guards = [refuseCrossSite(), requireToken(facade.token), bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: tooLarge })] as const;
+  const perform = async (
+    c: Context,
+    request: OperationRequest,
+    timeoutMs: number | undefined,
+    status: 200 | 201 = 200,
+  ): Promise<Response> => c.json(await facade.perform(request, timeoutMs ?? defaultTimeoutMs(request)), status);
+
+  app.post('/switchover', ...guards, async c => {
+    const { to, timeoutMs } = await bodyOf(c, switchoverBody);
+    return await perform(c, { kind: 'switchover', to: existing(facade, to) }, timeoutMs);
+  });
+  app.post('/failover', ...guards, async c => {
+    const { to, acceptDataLoss, timeoutMs } = await bodyOf(c, failoverBody);
+    return await perform(c, { kind: 'failover', to: existing(facade, to), acceptDataLoss: acceptDataLoss ?? false }, timeoutMs);
+  });
+  app.post('/replicas', ...guards, async c => {
+    const { timeoutMs } = await bodyOf(c, plainBody);
+    return await perform(c, { kind: 'add-replica' }, timeoutMs, 201);
+  });
+  app.delete('/replicas/:id', ...guards, async c => {
+    const { timeoutMs } = await bodyOf(c, plainBody);
+    return await perform(c, { kind: 'remove-replica', id: existing(facade, c.req.param('id'))! }, timeoutMs);
+  });
+  for (const kind of ['pause', 'resume', 'shutdown'] as const) {
+    app.post(`/${kind}`, ...guards, async c => {
+      const { timeoutMs } = await bodyOf(c, plainBody);
+      return await perform(c, { kind }, timeoutMs);
+    });
+  }
+}
+
+function defaultTimeoutMs(request: OperationRequest): number {
+  return request.kind === 'add-replica' ? TIMEOUT_MS['add-replica'] : TIMEOUT_MS.operation;
+}
+
+function tooLarge(): never {
+  throw new UnderstudyError('bad-request', { why: `the body is larger than ${BODY_LIMIT_BYTES} bytes` });
+}
+
+/** An empty body counts as an empty object. Throws `bad-request`. */
+async function bodyOf<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
+  const text = await c.req.text();
+  let value: unknown = {};
+  try {
+    if (text.trim() !== '') value = JSON.parse(text);
+  } catch {
+    throw new UnderstudyError('bad-request', { why: 'the body is not JSON' });
+  }
+  return check(schema, value);
+}
+
+/** Throws `bad-request` with the first thing that is wrong. */
+export function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  throw new UnderstudyError('bad-request', { why: `${issue.path.join('.') || 'it'}: ${issue.message}` });
+}
+
+/** The member of that name; null when none was named. Throws `unknown-member`. */
+export function existing(facade: ClusterFacade, id: string | null | undefined): MemberId | null {
+  if (id === null || id === undefined) return null;
+  const members = facade.status().members.map(member => member.id);
+  if (!isMemberId(id) || !members.includes(id)) throw new UnderstudyError('unknown-member', { id, members: members.join(', ') });
+  return id;
+}

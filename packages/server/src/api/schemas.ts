@@ -1,0 +1,159 @@
+import { ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
+import { z } from 'zod';
+import type * as types from './types.ts';
+
+/** The shapes of all that goes in and out over HTTP; the OpenAPI document is made from these. */
+
+const memberId = z.string().regex(/^[a-z][a-z0-9]{0,15}$/, 'is not the name of a member');
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
+const count = z.number().int().min(0);
+const port = z.number().int().min(1).max(65_535);
+const milliseconds = z.number().min(0);
+const details = z.record(z.string(), z.union([z.string(), z.number()]));
+
+const member = z.strictObject({
+  id: memberId,
+  role: z.enum(['primary', 'replica', 'none']),
+  state: z.enum(['running', 'starting', 'cloning', 'rewinding', 'stopped', 'unreachable', 'failed']),
+  host: z.string(),
+  port,
+  postmasterPid: count.nullable(),
+  timeline: count.nullable(),
+  receiveLsn: lsn.nullable(),
+  replayLsn: lsn.nullable(),
+  lagBytes: count.nullable(),
+  lagMs: milliseconds.nullable(),
+  inCohort: z.boolean(),
+  detail: z.string().nullable(),
+  agentPid: count.nullable(),
+});
+
+export const statusSchema: z.ZodType<types.StatusDocument> = z.strictObject({
+  schema: z.literal(1),
+  cluster: z.string(),
+  verdict: z.enum(['healthy', 'degraded', 'no-primary']),
+  summary: z.string(),
+  term: count,
+  primary: memberId.nullable(),
+  paused: z.boolean(),
+  durability: z.strictObject({ mode: z.enum(['quorum', 'async']), acks: count, cohort: z.array(memberId), protected: z.boolean() }),
+  endpoints: z.strictObject({ router: z.string(), http: z.string() }),
+  members: z.array(member),
+  router: z.strictObject({ clients: count, reads: z.record(memberId, count), writes: count, held: count, pid: count.nullable() }),
+  alarms: z.array(z.strictObject({ member: memberId, code: z.string(), message: z.string() })),
+  supervisorPid: count,
+  dataDirectory: z.string(),
+});
+
+const event = z.strictObject({
+  id: count,
+  atMs: z.number(),
+  kind: z.enum(Object.keys(EVENT_KINDS) as EventKind[]),
+  member: memberId.nullable(),
+  term: count.nullable(),
+  message: z.string(),
+  inputs: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+
+export const eventsSchema: z.ZodType<types.EventsAnswer> = z.strictObject({ events: z.array(event) });
+
+export const historySchema: z.ZodType<types.HistoryAnswer> = z.strictObject({
+  terms: z.array(
+    z.strictObject({
+      term: count,
+      primary: memberId,
+      timeline: count,
+      trigger: z.enum([
+        'bootstrap',
+        'primary-exited',
+        'primary-unresponsive',
+        'primary-failing',
+        'primary-lost',
+        'primary-fenced',
+        'switchover',
+        'operator',
+        'election-stalled',
+      ]),
+      reason: z.string(),
+      detectMs: z.number().nullable(),
+      raisedAtMs: z.number(),
+      electedAtMs: z.number(),
+      promotedAtMs: z.number().nullable(),
+      establishedAtMs: z.number().nullable(),
+      lostBytes: count,
+    }),
+  ),
+});
+
+export const urlSchema: z.ZodType<types.UrlAnswer> = z.strictObject({ url: z.string() });
+
+const errorBody = z.strictObject({
+  code: z.enum(Object.keys(ERRORS) as ErrorCode[]),
+  message: z.string(),
+  action: z.string(),
+  details,
+});
+
+export const errorSchema: z.ZodType<types.ErrorAnswer> = z.strictObject({ error: errorBody });
+
+export const planSchema: z.ZodType<types.PlanAnswer> = z.strictObject({
+  allowed: z.boolean(),
+  member: memberId.nullable(),
+  steps: z.array(z.string()),
+  refusal: errorBody.nullable(),
+});
+
+export const healthSchema: z.ZodType<types.HealthAnswer> = z.strictObject({
+  member: memberId.nullable(),
+  role: member.shape.role.nullable(),
+  state: member.shape.state.nullable(),
+  timeline: count.nullable(),
+  lagBytes: count.nullable(),
+  message: z.string(),
+});
+
+export const resultSchema: z.ZodType<{ message: string; member: string | null; term: number | null }> = z.strictObject({
+  message: z.string(),
+  member: memberId.nullable(),
+  term: count.nullable(),
+});
+
+/** How long an operation may take before it answers `timed-out`; it goes on meanwhile. */
+const TIMEOUT_MS_MAX = 3_600_000;
+const timeoutMs = z.number().int().min(1).max(TIMEOUT_MS_MAX).optional();
+
+export interface SwitchoverBody {
+  readonly to?: string | null | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface FailoverBody extends SwitchoverBody {
+  readonly acceptDataLoss?: boolean | undefined;
+}
+
+export interface PlainBody {
+  readonly timeoutMs?: number | undefined;
+}
+
+export const switchoverBody: z.ZodType<SwitchoverBody> = z.strictObject({ to: memberId.nullish(), timeoutMs });
+export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
+  to: memberId.nullish(),
+  acceptDataLoss: z.boolean().optional(),
+  timeoutMs,
+});
+export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
+
+export const planQuery: z.ZodType<{
+  kind: 'switchover' | 'failover' | 'remove-replica';
+  member?: string | undefined;
+  acceptDataLoss?: 'true' | 'false' | undefined;
+}> = z.strictObject({
+  kind: z.enum(['switchover', 'failover', 'remove-replica']),
+  member: memberId.optional(),
+  acceptDataLoss: z.enum(['true', 'false']).optional(),
+});
+
+export const eventsQuery: z.ZodType<{ after?: number | undefined; limit?: number | undefined }> = z.strictObject({
+  after: z.coerce.number().int().min(0).optional(),
+  limit: z.coerce.number().int().min(1).optional(),
+});

@@ -1,0 +1,81 @@
+import { type ClusterEvent, type ClusterState, type EventKind, UnderstudyError } from '@understudy/core/cluster';
+import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
+import { status } from '../support/status.ts';
+
+/** A cluster that is plain data: what it is told to be, and what was asked of it. */
+export class RecordedCluster implements ClusterFacade {
+  readonly token = 'right-token';
+  readonly asked: { readonly request: OperationRequest; readonly timeoutMs: number }[] = [];
+  readonly events: ClusterEvent[] = [];
+  readonly listeners = new Set<(event: ClusterEvent) => void>();
+  document: StatusDocument = status();
+  refusal: UnderstudyError | null = null;
+
+  status(): StatusDocument {
+    return this.document;
+  }
+
+  state(): ClusterState {
+    return {
+      schema: 1,
+      name: 'main',
+      systemId: '7000000000000000001',
+      proposal: null,
+      rule: null,
+      members: {},
+      intent: null,
+      paused: null,
+      durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 0 },
+      history: [
+        {
+          term: 1,
+          primary: 'n1',
+          timeline: 1,
+          trigger: 'bootstrap',
+          reason: 'a new cluster',
+          detectMs: null,
+          ...times(1000, 1001, 1002, 1003),
+        },
+        {
+          term: 2,
+          primary: 'n2',
+          timeline: 2,
+          trigger: 'primary-exited',
+          reason: 'n1 was killed',
+          detectMs: 12,
+          ...times(2000, 2050, 2150, 2180),
+        },
+      ],
+    };
+  }
+
+  eventsAfter(afterId: number, limit: number): readonly ClusterEvent[] {
+    return this.events.filter(event => event.id > afterId).slice(-limit);
+  }
+
+  subscribe(listener: (event: ClusterEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async perform(request: OperationRequest, timeoutMs: number): Promise<{ message: string; member: string | null; term: number | null }> {
+    this.asked.push({ request, timeoutMs });
+    if (this.refusal) throw this.refusal;
+    return { message: 'Done.', member: null, term: 2 };
+  }
+
+  url(role: 'router' | 'primary' | 'replica'): string {
+    return `postgres://postgres:secret@127.0.0.1:5432/postgres?role=${role}`;
+  }
+
+  happen(kind: EventKind, message = kind): ClusterEvent {
+    const event = { id: (this.events.at(-1)?.id ?? 0) + 1, atMs: 1_700_000_000_000, kind, member: 'n1', term: 1, message, inputs: {} };
+    this.events.push(event);
+    for (const listener of this.listeners) listener(event);
+    return event;
+  }
+}
+
+function times(raisedAtMs: number, electedAtMs: number, promotedAtMs: number, establishedAtMs: number) {
+  return { raisedAtMs, electedAtMs, promotedAtMs, establishedAtMs, lostBytes: 0 };
+}
