@@ -103,6 +103,17 @@ function unresponsive({ host, port }: Endpoint, deadlineMs: number): PostgresErr
   return new PostgresError('server-unresponsive', `${host}:${port} did not answer within ${deadlineMs} ms`);
 }
 
+const NETWORK_ERRORS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
 function translate({ host, port }: Endpoint, error: unknown): unknown {
   if (error instanceof PostgresError) return error;
   const at = `${host}:${port}`;
@@ -114,7 +125,7 @@ function translate({ host, port }: Endpoint, error: unknown): unknown {
     if (error.code?.startsWith('28')) return new PostgresError('authentication-failed', `${at}: ${message}`, { cause: error });
     return new PostgresError('query-failed', `${at}: ${message}`, { cause: error, ...(error.detail ? { detail: error.detail } : {}) });
   }
-  if (errnoOf(error)?.startsWith('E')) return new PostgresError('connection-refused', `${at}: ${message}`, { cause: error });
+  if (NETWORK_ERRORS.has(errnoOf(error) ?? '')) return new PostgresError('connection-refused', `${at}: ${message}`, { cause: error });
   if (message.startsWith('Connection terminated')) return new PostgresError('server-not-accepting', `${at}: ${message}`, { cause: error });
   return error;
 }

@@ -17,3 +17,7 @@ export * from './server.ts';
 export { DEFAULT_SETTINGS, REPLICATION_ROLE, type ReplicationSettings, type ServerSettings, type Upstream } from './settings.ts';
 export type { Slot } from './slots.ts';
 export { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
+export { clone, type CloneOptions, type CloneProgress, type CloneResult } from './clone.ts';
+export { type ArchiveOptions, archiveDivergedWal, type DivergedWal } from './diverged-wal.ts';
+export { recoverToShutdown } from './recover.ts';
+export { rewind, type RewindOptions, type RewindResult } from './rewind.ts';
