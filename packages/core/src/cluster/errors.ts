@@ -96,6 +96,7 @@ export const ERRORS = {
     action: 'See `understudy events` and `understudy status`.',
     exit: 'timedOut',
   },
+  'no-such-role': { message: 'No running {role}: {why}', action: 'See `understudy status`.', exit: 'noPrimary' },
   'no-primary': { message: 'There is no primary: {why}.', action: 'See `understudy events`.', exit: 'noPrimary', sqlState: '57P03' },
   'api-unreachable': {
     message: 'No answer from {url}: {why}.',

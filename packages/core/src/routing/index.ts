@@ -7,4 +7,6 @@ export * from './reasons.ts';
 export * from './replica.ts';
 export * from './tokens.ts';
 export * from './topology.ts';
+export { type DrainClock, topologyOf } from './topology-of.ts';
 export * from './waiting.ts';
+export * from './view.ts';

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Link } from '../store/link.ts';
-import { childLink } from './process-link.ts';
+import { childLink } from '../store/process-link.ts';
 
 const FIRST_RESTART_MS = 100;
 const LAST_RESTART_MS = 5000;

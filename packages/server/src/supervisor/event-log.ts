@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from 'node:fs';
-import type { ClusterEvent, EventDraft } from '@understudy/core/cluster';
+import { type ClusterEvent, type ClusterState, type EventDraft, eventsOfChange } from '@understudy/core/cluster';
 
 /** Events kept in memory for `understudy events` and for clients that resume. */
 const MEMORY_LIMIT = 2000;
@@ -26,6 +26,11 @@ export class EventLog {
     this.#write(event);
     for (const listener of this.#listeners) listener(event);
     return event;
+  }
+
+  /** Tells a change of the store that an operator made. */
+  appendChange(before: ClusterState, after: ClusterState, reason: string): void {
+    for (const event of eventsOfChange(before, after, { by: null, atMs: Date.now(), reason, inputs: {} })) this.append(event);
   }
 
   after(id: number, limit: number): readonly ClusterEvent[] {

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import type { Link } from '../store/link.ts';
+import type { Link } from './link.ts';
 
 /** The parent's end of a child's IPC channel. A message to a child that is gone is dropped: its exit is an event of its own. */
 export function childLink(child: ChildProcess): Link {

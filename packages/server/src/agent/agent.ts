@@ -1,0 +1,296 @@
+import {
+  type ClusterState,
+  type EventDraft,
+  type EventKind,
+  eventsOfChange,
+  type MemberId,
+  type MemberReport,
+  type Store,
+  type VersionedState,
+} from '@understudy/core/cluster';
+import { type Decision, decide, type HeardMember, type View } from '@understudy/core/failover';
+import type { PostgresServer } from '../postgres/index.ts';
+import { FactKeeper } from './facts.ts';
+import type { AgentOptions } from './messages.ts';
+import { Performer } from './performer.ts';
+import type { PromiseFile } from './promise-file.ts';
+import { requireSystemId } from './repair.ts';
+import { ServerWatcher } from './watcher.ts';
+
+/** While something is being waited for (an election, a promotion, a barrier), the server is looked at this often. */
+const URGENT_INTERVAL_MS = 20;
+/** A change that others won is decided anew at once; a store that does not answer is asked again after this. */
+const STORE_RETRY_MS = 200;
+/** After something was done the agent stays alert for this long. */
+const ACTIVE_MS = 1000;
+
+export interface AgentPorts {
+  readonly store: Store;
+  readonly server: PostgresServer;
+  readonly promises: PromiseFile;
+  readonly onEvent: (event: EventDraft) => void;
+  readonly onLeft: () => void;
+}
+
+const monotonicMs = (): number => performance.now();
+
+/** One member's loop: look, tell the others, decide, act. All that it decides comes from `decide`; all that it does goes through Performer. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #ports: AgentPorts;
+  readonly #facts: FactKeeper;
+  readonly #watcher: ServerWatcher;
+  readonly #performer: Performer;
+  readonly #heard = new Map<MemberId, HeardMember>();
+  #versioned: VersionedState | null = null;
+  #storeHeardAtMs = monotonicMs();
+  #alarms: readonly string[] = [];
+  #sequence = 0;
+  #lastTold = { signature: '', atMs: Number.NEGATIVE_INFINITY };
+  #changing = false;
+  #activeAtMs = Number.NEGATIVE_INFINITY;
+  #nudged = false;
+  #storeRetryAtMs = 0;
+  #stopping = false;
+  #wake: (() => void) | null = null;
+
+  constructor(options: AgentOptions, ports: AgentPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#facts = new FactKeeper(options.member, monotonicMs());
+    this.#watcher = new ServerWatcher(ports.server, options.failover, monotonicMs);
+    this.#performer = new Performer({
+      member: options.member,
+      server: ports.server,
+      promises: ports.promises,
+      facts: this.#facts,
+      watcher: this.#watcher,
+      now: monotonicMs,
+      systemId: () => requireSystemId(this.#versioned?.state.systemId ?? null),
+      say: (kind, message, inputs) => this.#say(kind, message, inputs),
+      onProgress: () => this.#nudge(),
+      onLeft: ports.onLeft,
+    });
+  }
+
+  /** Runs until `stop`. */
+  async run(): Promise<void> {
+    const { store, server } = this.#ports;
+    if (await server.adopt()) {
+      this.#watcher.reset();
+      this.#say('server-adopted', `PostgreSQL (process ${server.pid}) still ran and was taken over.`);
+    }
+    const unwatch = store.watch({ state: now => this.#hearState(now), report: report => this.#hearReport(report) });
+    while (!this.#stopping) {
+      await this.#lookWithin(this.#intervalMs());
+      if (this.#stopping) break;
+      this.#step();
+      await this.#sleep(this.#intervalMs());
+    }
+    unwatch();
+  }
+
+  /** Decides nothing more, and shuts the server down cleanly within the deadline. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#nudge();
+    await this.#performer.abort();
+    await this.#ports.server.stop(deadlineMs);
+  }
+
+  /** To be called the moment the postmaster is gone. */
+  noteExit(cause: string): void {
+    if (!this.#stopping && !this.#performer.busy) this.#say('server-exited', `PostgreSQL of ${this.#options.member} ended: ${cause}.`);
+    this.#watcher.reset();
+    this.#facts.noteServerLife();
+    this.#nudge();
+  }
+
+  noteDrained(intentId: string): void {
+    this.#facts.noteDrained(intentId);
+    this.#nudge();
+  }
+
+  /** A hung server must not hold up the loop: the look goes on by itself. */
+  async #lookWithin(limitMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    const look = this.#watcher.look().catch((error: Error) => this.#say('decision', `The server could not be looked at: ${error.message}`));
+    await Promise.race([look, limit]).finally(() => clearTimeout(timer));
+    const seen = this.#watcher.observation;
+    if (seen) this.#facts.noteObservation(seen, monotonicMs());
+  }
+
+  #step(): void {
+    const report = this.#ownReport();
+    const now = monotonicMs();
+    if (!report) return;
+    this.#heard.set(report.id, { report, heardAtMs: now });
+    this.#facts.noteReport(report, now);
+    this.#tell(report, now);
+    const view = this.#view();
+    if (!view) return;
+    const decisions = decide(view, now);
+    this.#noteAlarms(decisions);
+    for (const decision of decisions) this.#perform(decision);
+  }
+
+  #view(): View | null {
+    const { member: self, failover: config } = this.#options;
+    if (!this.#versioned) return null;
+    return {
+      self,
+      config,
+      state: this.#versioned.state,
+      members: Object.fromEntries(this.#heard),
+      local: this.#facts.local(this.#ports.promises.term, this.#performer.busy || this.#changing),
+      storeHeardAtMs: this.#storeHeardAtMs,
+      wallMs: Date.now(),
+    };
+  }
+
+  #perform({ action, reason, inputs }: Decision): void {
+    switch (action.kind) {
+      case 'alarm':
+        return;
+      case 'change-store':
+        void this.#change(action.next, reason, inputs);
+        return;
+      default:
+        this.#activeAtMs = monotonicMs();
+        void this.#performer
+          .perform(action, reason, inputs)
+          .catch((error: Error) => this.#say('decision', `${action.kind} failed: ${error.message}`))
+          .finally(() => this.#nudge());
+    }
+  }
+
+  async #change(next: ClusterState, reason: string, inputs: Decision['inputs']): Promise<void> {
+    const before = this.#versioned;
+    if (!before || this.#changing || monotonicMs() < this.#storeRetryAtMs) return;
+    this.#changing = true;
+    this.#activeAtMs = monotonicMs();
+    try {
+      const result = await this.#ports.store.change(before.revision, next);
+      this.#hearState(result.now);
+      if (result.kind === 'conflict') return;
+      for (const event of eventsOfChange(before.state, next, { by: this.#options.member, atMs: Date.now(), reason, inputs })) this.#ports.onEvent(event);
+    } catch (error) {
+      this.#storeRetryAtMs = monotonicMs() + STORE_RETRY_MS;
+      this.#say('decision', `The store could not be changed: ${(error as Error).message}`);
+    } finally {
+      this.#changing = false;
+      this.#nudge();
+    }
+  }
+
+  #hearState(now: VersionedState): void {
+    const at = monotonicMs();
+    this.#storeHeardAtMs = at;
+    if (this.#versioned && now.revision <= this.#versioned.revision) return;
+    this.#versioned = now;
+    this.#facts.noteState(now.state, at);
+    this.#nudge();
+  }
+
+  #hearReport(report: MemberReport): void {
+    const at = monotonicMs();
+    this.#storeHeardAtMs = at;
+    if (report.id === this.#options.member) return;
+    const known = this.#heard.get(report.id);
+    this.#heard.set(report.id, { report, heardAtMs: at });
+    this.#facts.noteReport(report, at);
+    if (!known || signatureOf(known.report) !== signatureOf(report)) this.#nudge();
+  }
+
+  #ownReport(): MemberReport | null {
+    const server = this.#watcher.report();
+    if (!server) return null;
+    return {
+      id: this.#options.member,
+      sequence: this.#sequence + 1,
+      promisedTerm: this.#ports.promises.term,
+      systemId: this.#watcher.systemId,
+      server,
+      operation: this.#performer.operation,
+      postmasterPid: this.#ports.server.pid,
+      serverVersion: this.#watcher.observation?.serverVersion ?? null,
+      openTerm: server.kind === 'primary' ? this.#facts.openTerm : null,
+      alarms: this.#alarms,
+    };
+  }
+
+  /** At every heartbeat, and at once when something has changed that others decide by. */
+  #tell(report: MemberReport, now: number): void {
+    const signature = signatureOf(report);
+    if (signature === this.#lastTold.signature && now - this.#lastTold.atMs < this.#options.failover.heartbeatMs - 10) return;
+    this.#lastTold = { signature, atMs: now };
+    this.#sequence = report.sequence;
+    this.#ports.store.report(report).then(
+      () => {
+        this.#facts.noteLease(now);
+        this.#storeHeardAtMs = monotonicMs();
+      },
+      () => undefined,
+    );
+  }
+
+  #noteAlarms(decisions: readonly Decision[]): void {
+    const alarms = decisions.flatMap(({ action }) => (action.kind === 'alarm' ? [action.code] : []));
+    for (const { action, reason, inputs } of decisions) {
+      if (action.kind === 'alarm' && !this.#alarms.includes(action.code)) this.#say('alarm', reason, { ...inputs, code: action.code });
+    }
+    for (const code of this.#alarms) if (!alarms.includes(code)) this.#say('alarm-cleared', `No longer: ${code}.`, { code });
+    this.#alarms = alarms;
+  }
+
+  #say(kind: EventKind, message: string, inputs: EventDraft['inputs'] = {}): void {
+    const term = this.#versioned?.state.rule?.term ?? null;
+    this.#ports.onEvent({ atMs: Date.now(), kind, member: this.#options.member, term, message, inputs });
+  }
+
+  #intervalMs(): number {
+    const { heartbeatMs } = this.#options.failover;
+    const state = this.#versioned?.state;
+    const electing = state?.proposal && state.proposal.term > (state.rule?.term ?? 0);
+    const unsettled = state?.rule && (!state.rule.established || (state.rule.primary === this.#options.member && this.#facts.openTerm !== state.rule.term));
+    const active = monotonicMs() - this.#activeAtMs < ACTIVE_MS || this.#watcher.report()?.kind === 'starting';
+    return electing || unsettled || active ? Math.min(URGENT_INTERVAL_MS, heartbeatMs) : heartbeatMs;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#nudged) {
+      this.#nudged = false;
+      return;
+    }
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = null;
+    this.#nudged = false;
+  }
+
+  /** Something has changed: decide now rather than at the next tick. */
+  #nudge(): void {
+    this.#nudged = true;
+    this.#wake?.();
+  }
+}
+
+/** What others decide by; a change of it is told at once, the rest with the next heartbeat. */
+function signatureOf(report: MemberReport): string {
+  const { server, promisedTerm, openTerm, operation, alarms } = report;
+  const parts: unknown[] = [server.kind, promisedTerm, openTerm, operation?.kind, alarms.join()];
+  if (server.kind === 'replica') {
+    const { walEnd, receiver, followsAs, replayPaused, timeline } = server;
+    parts.push(followsAs, receiver?.streaming, replayPaused, timeline, followsAs === null ? walEnd?.lsn : walEnd !== null);
+  }
+  if (server.kind === 'primary') parts.push(server.timeline, server.synchronousNames, server.synchronousNamesInForce);
+  return parts.map(String).join('|');
+}

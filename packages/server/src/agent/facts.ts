@@ -1,0 +1,139 @@
+import { type ClusterState, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
+import { type LocalFacts, leadingServer } from '@understudy/core/failover';
+import type { Observation } from '../postgres/index.ts';
+
+/**
+ * What an agent remembers between two looks: since when it has known what. Fed with each state, report and observation; nothing here
+ * is durable, and after a restart of the agent it begins again, which only ever makes decide more patient.
+ */
+export class FactKeeper {
+  readonly #self: MemberId;
+  readonly #startedAtMs: number;
+  #state: ClusterState | null = null;
+  #proposalTerm = -1;
+  #proposalAtMs: number;
+  #ruleTerm = -1;
+  #ruleAtMs: number;
+  #intentId: string | null = null;
+  #intentAtMs: number;
+  #leadingAtMs: number;
+  #leaseSentAtMs: number;
+  #open: LocalFacts['open'] = null;
+  #namesInForceSince: LocalFacts['namesInForceSince'] = null;
+  #primaryFlush: LocalFacts['primaryFlush'] = null;
+  #streamedAtMs: Record<MemberId, number> = {};
+  #slots: readonly string[] | null = null;
+  #repair = { attempts: 0, lastAtMs: 0 };
+  #drainedIntent: string | null = null;
+
+  constructor(self: MemberId, nowMs: number) {
+    this.#self = self;
+    this.#startedAtMs = nowMs;
+    this.#proposalAtMs = nowMs;
+    this.#ruleAtMs = nowMs;
+    this.#intentAtMs = nowMs;
+    this.#leadingAtMs = nowMs;
+    this.#leaseSentAtMs = nowMs;
+  }
+
+  noteState(state: ClusterState, nowMs: number): void {
+    this.#state = state;
+    const proposal = state.proposal?.term ?? 0;
+    if (proposal !== this.#proposalTerm) this.#proposalAtMs = nowMs;
+    this.#proposalTerm = proposal;
+    const rule = state.rule?.term ?? 0;
+    if (rule !== this.#ruleTerm) {
+      this.#ruleAtMs = nowMs;
+      this.#streamedAtMs = {};
+    }
+    this.#ruleTerm = rule;
+    const intent = state.intent?.id ?? null;
+    if (intent !== this.#intentId) this.#intentAtMs = nowMs;
+    this.#intentId = intent;
+  }
+
+  noteReport(report: MemberReport, nowMs: number): void {
+    const rule = this.#state?.rule;
+    if (!rule) return;
+    const leading = leadingServer(report, rule);
+    if (!leading) return;
+    this.#leadingAtMs = nowMs;
+    const known = this.#primaryFlush;
+    if (known?.term !== rule.term || leading.flushLsn > known.lsn) this.#primaryFlush = { term: rule.term, lsn: leading.flushLsn };
+  }
+
+  /** A look at the own running server. */
+  noteObservation(seen: Observation, nowMs: number): void {
+    this.#slots = seen.slots.filter(slot => slot.kind === 'physical' && slot.name.startsWith('understudy_')).map(slot => slot.name);
+    const term = this.#state?.rule?.term;
+    if (term === undefined) return;
+    if (seen.kind === 'replica') {
+      this.#namesInForceSince = null;
+      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term)) this.#streamedAtMs[this.#self] = nowMs;
+      return;
+    }
+    for (const sender of seen.senders) {
+      const name = parseStreamName(sender.applicationName);
+      if (name?.term === term && sender.state === 'streaming') this.#streamedAtMs[name.id] = nowMs;
+    }
+    if (!seen.synchronousNamesInForce) this.#namesInForceSince = null;
+    else if (this.#namesInForceSince?.names !== seen.synchronousNames) {
+      this.#namesInForceSince = { names: seen.synchronousNames, lsn: seen.insertLsn };
+    }
+  }
+
+  /** The own postmaster began or ended: what was known of that life is void. */
+  noteServerLife(): void {
+    this.#open = null;
+    this.#namesInForceSince = null;
+    this.#slots = null;
+  }
+
+  /** The store has confirmed a report that was sent then. */
+  noteLease(sentAtMs: number): void {
+    this.#leaseSentAtMs = Math.max(this.#leaseSentAtMs, sentAtMs);
+  }
+
+  noteOpen(term: number, barrierLsn: bigint, atWallMs: number): void {
+    this.#open = { term, barrierLsn, confirmed: false, atWallMs };
+  }
+
+  noteConfirmed(term: number): void {
+    if (this.#open?.term === term) this.#open = { ...this.#open, confirmed: true };
+  }
+
+  noteDrained(intentId: string): void {
+    this.#drainedIntent = intentId;
+  }
+
+  noteRepair(outcome: 'done' | 'failed', nowMs: number): void {
+    this.#repair = outcome === 'done' ? { attempts: 0, lastAtMs: nowMs } : { attempts: this.#repair.attempts + 1, lastAtMs: nowMs };
+  }
+
+  /** The term in which this primary is open to routers, or null. */
+  get openTerm(): number | null {
+    return this.#open?.confirmed ? this.#open.term : null;
+  }
+
+  local(promisedTerm: number, busy: boolean): LocalFacts {
+    return {
+      promisedTerm,
+      busy,
+      repair: this.#repair,
+      startedAtMs: this.#startedAtMs,
+      leaseSentAtMs: this.#leaseSentAtMs,
+      open: this.#open,
+      namesInForceSince: this.#namesInForceSince,
+      seen: {
+        proposalAtMs: this.#proposalAtMs,
+        ruleAtMs: this.#ruleAtMs,
+        intentAtMs: this.#intentAtMs,
+        leadingAtMs: this.#leadingAtMs,
+      },
+      streamedAtMs: { ...this.#streamedAtMs },
+      primaryFlush: this.#primaryFlush,
+      routersDrained: this.#drainedIntent !== null && this.#drainedIntent === this.#intentId,
+      slots: this.#slots,
+    };
+  }
+}

@@ -1,0 +1,78 @@
+import { mkdir } from 'node:fs/promises';
+import { chooseAccount, DEFAULT_SETTINGS, embeddedProvider, giveTo, memberPaths, PostgresServer, systemProvider } from '../postgres/index.ts';
+import { channel } from '../store/link.ts';
+import { parentLink } from '../store/process-link.ts';
+import { RemoteStore } from '../store/remote.ts';
+import { Agent } from './agent.ts';
+import type { AgentOptions, FromAgent, ToAgent } from './messages.ts';
+import { PromiseFile } from './promise-file.ts';
+
+/** The program of one agent process. It ends when its supervisor does, and leaves PostgreSQL running: the next agent adopts it. */
+function main(): void {
+  // The store's first words may come before we have begun: its channel must be listened to from the start.
+  const link = parentLink();
+  const control = channel(link, 'control');
+  const store = new RemoteStore(channel(link, 'store'));
+  const say = (message: FromAgent): void => control.send(message);
+  let agent: Promise<Agent> | null = null;
+  link.onClose(() => process.exit(0));
+  control.onMessage(message => {
+    const said = message as ToAgent;
+    switch (said.kind) {
+      case 'begin':
+        agent = begin(said.options, store, say);
+        agent.catch((error: Error) => fail(error, say));
+        return;
+      case 'drained':
+        void agent?.then(a => a.noteDrained(said.intentId));
+        return;
+      case 'stop':
+        void end(agent, said.deadlineMs, say);
+        return;
+      default:
+        said satisfies never;
+    }
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+}
+
+async function begin(options: AgentOptions, store: RemoteStore, say: (message: FromAgent) => void): Promise<Agent> {
+  const account = await chooseAccount();
+  const { provider: wish, credentials, port, host, directory } = options;
+  const provider =
+    wish.kind === 'embedded'
+      ? await embeddedProvider({ account, copyDirectory: options.binaryCopies })
+      : await systemProvider(wish.binDirectory, account);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await giveTo(account, directory);
+  const settings = { ...DEFAULT_SETTINGS, port, listenAddress: host };
+  const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
+  const server: PostgresServer = new PostgresServer(spec, exit => agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`));
+  const agent = new Agent(options, {
+    store,
+    server,
+    promises: new PromiseFile(directory),
+    onEvent: event => say({ kind: 'event', event }),
+    onLeft: () => say({ kind: 'left' }),
+  });
+  agent.run().catch((error: Error) => fail(error, say));
+  return agent;
+}
+
+async function end(agent: Promise<Agent> | null, deadlineMs: number, say: (message: FromAgent) => void): Promise<void> {
+  try {
+    await (await agent)?.stop(deadlineMs);
+  } finally {
+    say({ kind: 'stopped' });
+    process.disconnect();
+  }
+}
+
+/** The supervisor starts a new agent; the message says why this one gave up. */
+function fail(error: Error, say: (message: FromAgent) => void): void {
+  process.stderr.write(`${error.stack ?? error.message}\n`);
+  say({ kind: 'failed', message: error.message });
+  setTimeout(() => process.exit(1), 50);
+}
+
+main();

@@ -1,0 +1,30 @@
+import type { EventDraft, FailoverConfig, MemberId } from '@understudy/core/cluster';
+
+/** Everything that an agent needs to begin. Plain data: it crosses a process boundary. */
+export interface AgentOptions {
+  readonly member: MemberId;
+  readonly host: string;
+  readonly port: number;
+  /** The member's own directory. */
+  readonly directory: string;
+  readonly provider: { readonly kind: 'embedded' } | { readonly kind: 'system'; readonly binDirectory: string };
+  /** Where copies of embedded binaries may be kept that the account can reach. */
+  readonly binaryCopies: string;
+  readonly credentials: { readonly superuser: string; readonly replication: string; readonly router: string };
+  readonly failover: FailoverConfig;
+}
+
+export type ToAgent =
+  | { readonly kind: 'begin'; readonly options: AgentOptions }
+  /** No router has a transaction open on the primary any more, for this switchover. */
+  | { readonly kind: 'drained'; readonly intentId: string }
+  /** Decide nothing more; shut PostgreSQL down cleanly within the deadline (else fence it) and exit. */
+  | { readonly kind: 'stop'; readonly deadlineMs: number };
+
+export type FromAgent =
+  | { readonly kind: 'event'; readonly event: EventDraft }
+  /** This member was asked to leave and has stopped its PostgreSQL: its directory may go. */
+  | { readonly kind: 'left' }
+  | { readonly kind: 'stopped' }
+  /** It cannot begin at all; a person must look. */
+  | { readonly kind: 'failed'; readonly message: string };

@@ -1,0 +1,228 @@
+import type { EventDraft, EventKind, MemberId, Operation } from '@understudy/core/cluster';
+import type { Action, Decision } from '@understudy/core/failover';
+import { initialize, type PostgresServer, PostgresError, type StartAs, type Upstream } from '../postgres/index.ts';
+import type { FactKeeper } from './facts.ts';
+import { toSynchronousNames } from './names.ts';
+import type { PromiseFile } from './promise-file.ts';
+import { rejoin, takeClone } from './repair.ts';
+import type { ServerWatcher } from './watcher.ts';
+
+const SETTINGS_DEADLINE_MS = 3000;
+const PROMOTE_DEADLINE_MS = 10_000;
+
+/** What a performer works on. */
+export interface PerformerContext {
+  readonly member: MemberId;
+  readonly server: PostgresServer;
+  readonly promises: PromiseFile;
+  readonly facts: FactKeeper;
+  readonly watcher: ServerWatcher;
+  readonly now: () => number;
+  /** The cluster's system identifier. Throws while it has none. */
+  readonly systemId: () => string;
+  readonly say: (kind: EventKind, message: string, inputs?: EventDraft['inputs']) => void;
+  /** A slow operation has news: progress, its end. */
+  readonly onProgress: () => void;
+  readonly onLeft: () => void;
+}
+
+type LocalAction = Exclude<Action, { kind: 'change-store' | 'alarm' }>;
+
+/** Carries out the decisions that concern the own server: one slow operation at a time, which only a fence may cut short. */
+export class Performer {
+  readonly #context: PerformerContext;
+  #operation: Operation | null = null;
+  #abort: AbortController | null = null;
+  #running: Promise<void> | null = null;
+
+  constructor(context: PerformerContext) {
+    this.#context = context;
+  }
+
+  /** The slow operation under way. */
+  get operation(): Operation | null {
+    return this.#operation;
+  }
+
+  get busy(): boolean {
+    return this.#operation !== null;
+  }
+
+  /** Begins an action; resolves when it is done or has failed (which is said as an event, never thrown). */
+  async perform(action: LocalAction, reason: string, inputs: Decision['inputs']): Promise<void> {
+    if (action.kind === 'promise') {
+      this.#context.promises.promise(action.term);
+      this.#context.say('promised', reason, { ...inputs, term: action.term });
+      return;
+    }
+    if (action.kind === 'fence') this.#abort?.abort();
+    else if (this.busy) return;
+    if (this.#running) await this.#running;
+    this.#running = this.#run(action, reason, inputs).finally(() => {
+      this.#running = null;
+    });
+    await this.#running;
+  }
+
+  /** Cuts off what is under way, and waits until it has ended. */
+  async abort(): Promise<void> {
+    this.#abort?.abort();
+    await this.#running;
+  }
+
+  async #run(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
+    this.#operation = operationOf(action);
+    this.#abort = new AbortController();
+    try {
+      await this.#do(action, reason, inputs, this.#abort.signal);
+    } catch (error) {
+      this.#failed(action, error);
+    }
+    try {
+      // Until it has been seen what the action has made of the server, nothing else may be decided.
+      await this.#context.watcher.lookAnew();
+    } catch (error) {
+      this.#failed(action, error);
+    } finally {
+      this.#operation = null;
+      this.#abort = null;
+    }
+  }
+
+  #failed(action: Action, error: unknown): void {
+    const { facts, now, say, member } = this.#context;
+    if (isRepair(action)) facts.noteRepair('failed', now());
+    const detail = error instanceof PostgresError && error.detail ? `: ${error.detail.trim().split('\n').slice(-3).join(' | ')}` : '';
+    const message = `${member}: ${action.kind} failed: ${(error as Error).message}${detail}`;
+    say(action.kind === 'clone' ? 'clone-failed' : 'decision', message, { failed: action.kind });
+  }
+
+  async #do(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs'], signal: AbortSignal): Promise<void> {
+    const { server, facts, say, member } = this.#context;
+    switch (action.kind) {
+      case 'initdb':
+        await initialize({ ...server.spec, signal });
+        return;
+      case 'start-isolated':
+        await this.#start({ role: 'replica', upstream: null });
+        return;
+      case 'start-primary':
+        await this.#start({ role: 'primary', synchronousNames: toSynchronousNames(action.synchronousNames) });
+        return;
+      case 'isolate':
+        await this.#isolate();
+        return;
+      case 'follow':
+        await this.#follow(action);
+        say('following', reason, inputs);
+        return;
+      case 'promote':
+        await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
+        await server.promote(action.timeline, PROMOTE_DEADLINE_MS);
+        say('primary-promoted', reason, { ...inputs, term: action.term, timeline: action.timeline });
+        return;
+      case 'set-synchronous-names':
+        await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
+        return;
+      case 'begin-confirm':
+        await this.#beginConfirm(action.term);
+        return;
+      case 'confirm':
+        facts.noteConfirmed(action.term);
+        say('primary-confirmed', reason, { ...inputs, term: action.term });
+        return;
+      case 'fence': {
+        const killed = await server.fence();
+        say('server-fenced', reason, { ...inputs, killed });
+        return;
+      }
+      case 'shutdown':
+        await server.stop(action.deadlineMs);
+        return;
+      case 'clone':
+        await takeClone(this.#context, action, signal, operation => this.#progress(operation));
+        facts.noteRepair('done', this.#context.now());
+        return;
+      case 'rejoin':
+        await rejoin(this.#context, action, signal, operation => this.#progress(operation));
+        facts.noteRepair('done', this.#context.now());
+        return;
+      case 'slots':
+        for (const name of action.ensure) await server.ensureSlot(name, SETTINGS_DEADLINE_MS);
+        for (const name of action.drop) await server.dropSlot(name, SETTINGS_DEADLINE_MS);
+        return;
+      case 'leave':
+        await server.stop(10_000);
+        say('decision', `${member} has left the cluster.`);
+        this.#context.onLeft();
+        return;
+      default:
+        action satisfies never;
+    }
+  }
+
+  async #start(as: StartAs): Promise<void> {
+    const { server, watcher, facts } = this.#context;
+    await server.start(as);
+    watcher.reset();
+    facts.noteServerLife();
+  }
+
+  #progress(operation: Operation): void {
+    this.#operation = operation;
+    this.#context.onProgress();
+  }
+
+  /** A walreceiver that cannot be proved gone is killed with its server: only then may the promise be answered. */
+  async #isolate(): Promise<void> {
+    const { server, say } = this.#context;
+    try {
+      await server.isolate(SETTINGS_DEADLINE_MS);
+    } catch (error) {
+      const killed = await server.fence();
+      say('server-fenced', `It could not be shown to take no more WAL (${(error as Error).message}), so it was killed.`, { killed });
+    }
+  }
+
+  /** All that is in the WAL of this primary now must be on its replicas before it is open. */
+  async #beginConfirm(term: number): Promise<void> {
+    const { watcher, facts } = this.#context;
+    await watcher.lookAnew();
+    const seen = watcher.observation;
+    if (seen?.kind === 'primary') facts.noteOpen(term, seen.insertLsn, Date.now());
+  }
+
+  async #follow(action: Extract<Action, { kind: 'follow' }>): Promise<void> {
+    const { server } = this.#context;
+    const upstream: Upstream = { host: action.host, port: action.port, applicationName: action.applicationName, slotName: action.slot };
+    if (server.pid === null) await this.#start({ role: 'replica', upstream });
+    else await server.follow(upstream, SETTINGS_DEADLINE_MS);
+  }
+}
+
+/** How an action shows in the member's report while it runs. */
+function operationOf(action: LocalAction): Operation {
+  switch (action.kind) {
+    case 'initdb':
+      return { kind: 'initdb' };
+    case 'start-isolated':
+    case 'start-primary':
+      return { kind: 'starting' };
+    case 'promote':
+      return { kind: 'promoting' };
+    case 'clone':
+      return { kind: 'cloning', bytesDone: 0, bytesTotal: null };
+    case 'rejoin':
+      return { kind: 'rewinding' };
+    case 'fence':
+    case 'shutdown':
+    case 'leave':
+      return { kind: 'stopping' };
+    default:
+      return { kind: 'reconfiguring' };
+  }
+}
+
+function isRepair(action: Action): boolean {
+  return action.kind === 'clone' || action.kind === 'rejoin' || action.kind === 'follow' || action.kind === 'start-isolated';
+}

@@ -1,0 +1,133 @@
+import type { FailoverConfig, ServerReport } from '@understudy/core/cluster';
+import { type DiskReport, type Observation, PostgresError, type PostgresServer } from '../postgres/index.ts';
+
+/** How often the disk is probed; each probe is a write and an fsync. */
+const DISK_INTERVAL_MS = 1000;
+
+/**
+ * Watches one server: a look is a fresh connection with a deadline, at most one at a time. What is known can be asked for at any
+ * moment without waiting, so that a server that hangs does not hang its agent.
+ */
+export class ServerWatcher {
+  readonly #server: PostgresServer;
+  readonly #config: FailoverConfig;
+  readonly #now: () => number;
+  #report: ServerReport | null = null;
+  #observation: Observation | null = null;
+  #systemId: string | null = null;
+  /** When the running server last answered; null until it has done so once. */
+  #answeredAtMs: number | null = null;
+  #startedAtMs = 0;
+  #disk: { readonly report: DiskReport; readonly sinceMs: number } | null = null;
+  #diskProbedAtMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | null = null;
+
+  constructor(server: PostgresServer, config: FailoverConfig, now: () => number) {
+    this.#server = server;
+    this.#config = config;
+    this.#now = now;
+  }
+
+  /** The last full look at a running server. */
+  get observation(): Observation | null {
+    return this.#observation;
+  }
+
+  get systemId(): string | null {
+    return this.#systemId;
+  }
+
+  /** What the server is now; null while nothing is known of this life of it. */
+  report(): ServerReport | null {
+    const now = this.#now();
+    if (this.#report?.kind === 'starting') return { kind: 'starting', sinceMs: Math.round(now - this.#startedAtMs) };
+    if (this.#report?.kind !== 'primary' && this.#report?.kind !== 'replica') return this.#report;
+    const was = this.#report.kind;
+    const silentMs = now - (this.#answeredAtMs ?? now);
+    if (silentMs > Math.max(500, 2 * this.#config.heartbeatMs)) return { kind: 'unresponsive', forMs: Math.round(silentMs), was };
+    return this.#failing(was, now) ?? this.#report;
+  }
+
+  /** Must be told of each start and end of a postmaster: what was known is void. */
+  reset(): void {
+    this.#observation = null;
+    this.#answeredAtMs = null;
+    this.#startedAtMs = this.#now();
+    this.#disk = null;
+    this.#report = this.#server.pid === null ? null : { kind: 'starting', sinceMs: 0 };
+  }
+
+  /** Looks once; joins a look that is under way. */
+  async look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+  }
+
+  /** Looks again from the beginning: what an earlier look saw may be older than the change that was made. */
+  async lookAnew(): Promise<void> {
+    if (this.#looking) await this.#looking;
+    await this.look();
+  }
+
+  /** A look during which the postmaster began or ended tells nothing: then it is taken again. */
+  async #look(): Promise<void> {
+    for (;;) {
+      const { pid } = this.#server;
+      if (pid === null) await this.#lookStopped();
+      else await this.#lookRunning(pid);
+      if (this.#server.pid === pid) return;
+    }
+  }
+
+  async #lookRunning(pid: number): Promise<void> {
+    try {
+      const seen = await this.#server.observe(Math.min(1000, this.#config.hangTimeoutMs));
+      if (this.#server.pid !== pid) return;
+      this.#observation = seen;
+      this.#report = reportOf(seen);
+      this.#systemId = seen.systemId;
+      this.#answeredAtMs = this.#now();
+      if (seen.kind === 'primary') this.#probeDisk();
+    } catch (error) {
+      if (!(error instanceof PostgresError)) throw error;
+      if (this.#server.pid === pid && this.#answeredAtMs === null) this.#report = { kind: 'starting', sinceMs: 0 };
+    }
+  }
+
+  async #lookStopped(): Promise<void> {
+    const stopped = await this.#server.reportStopped();
+    if (this.#server.pid !== null) return;
+    this.#observation = null;
+    this.#report = stopped;
+    this.#systemId = stopped.kind === 'absent' ? null : await this.#server.systemId();
+  }
+
+  /** Not awaited: a disk that does not answer must not hold up the look. */
+  #probeDisk(): void {
+    const now = this.#now();
+    if (now - this.#diskProbedAtMs < DISK_INTERVAL_MS) return;
+    this.#diskProbedAtMs = now;
+    void this.#server.probeDisk(DISK_INTERVAL_MS).then(report => {
+      const sick = report.kind !== 'well';
+      this.#disk = sick ? { report, sinceMs: this.#disk?.sinceMs ?? now } : null;
+    });
+  }
+
+  #failing(was: 'primary' | 'replica', now: number): ServerReport | null {
+    if (!this.#disk) return null;
+    const fault = this.#disk.report.kind === 'full' ? 'disk-full' : 'fsync';
+    return { kind: 'failing', was, fault, forMs: Math.round(now - this.#disk.sinceMs) };
+  }
+}
+
+/** The part of an observation that is told to others. */
+function reportOf(seen: Observation): ServerReport {
+  if (seen.kind === 'primary') {
+    const { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce } = seen;
+    return { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce };
+  }
+  const { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs } = seen;
+  return { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs };
+}

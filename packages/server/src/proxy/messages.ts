@@ -1,0 +1,16 @@
+import type { EventDraft, FailoverConfig } from '@understudy/core/cluster';
+import type { ProxyOptions } from './options.ts';
+import type { ProxyStats } from './ports.ts';
+
+export type ToProxy =
+  | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig }
+  /** Take no more clients, end those that are there, and exit. */
+  | { readonly kind: 'stop' };
+
+export type FromProxy =
+  | { readonly kind: 'listening'; readonly host: string; readonly port: number }
+  | { readonly kind: 'stats'; readonly stats: ProxyStats }
+  | { readonly kind: 'event'; readonly event: EventDraft }
+  /** No client has a transaction open on the primary any more, for this switchover. */
+  | { readonly kind: 'drained'; readonly intentId: string }
+  | { readonly kind: 'failed'; readonly message: string };

@@ -1,0 +1,33 @@
+import type { ClusterState, Durability, MemberId, MemberSpec } from '@understudy/core/cluster';
+import type { Settings } from '@understudy/core/cluster';
+
+/** A member as `up` and `replica add` make it. */
+export function newMember(id: MemberId, host: string, port: number): MemberSpec {
+  return { id, host, port, priority: 100, nofailover: false, nosync: false, zone: null, readWeight: 100, lifecycle: 'member' };
+}
+
+/** n1, n2, …: one above the highest number ever used among the present members, so that a name is not given to another soon after. */
+export function nextMemberId(state: ClusterState): MemberId {
+  const numbers = Object.keys(state.members).map(id => Number(/^n(\d+)$/.exec(id)?.[1] ?? 0));
+  return `n${Math.max(0, ...numbers) + 1}`;
+}
+
+export function durabilityOf(settings: Settings): Durability {
+  return { mode: settings.durability, acks: settings.acks, whenAlone: settings.whenAlone, maxLossBytes: settings.maxLossBytes };
+}
+
+/** A cluster before its first member exists. */
+export function initialState(name: string, members: readonly MemberSpec[], durability: Durability): ClusterState {
+  return {
+    schema: 1,
+    name,
+    systemId: null,
+    proposal: null,
+    rule: null,
+    members: Object.fromEntries(members.map(member => [member.id, member])),
+    intent: null,
+    paused: null,
+    durability,
+    history: [],
+  };
+}

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type ClusterEvent,
+  type ClusterState,
+  type Intent,
+  type MemberId,
+  REPLICAS_MAX,
+  type Settings,
+  UnderstudyError,
+} from '@understudy/core/cluster';
+import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
+import type { MemberStatus, StatusDocument } from '../api/types.ts';
+import { SUPERUSER } from '../postgres/credentials.ts';
+import type { EmbeddedStore } from '../store/embedded.ts';
+import type { EventLog } from './event-log.ts';
+import { newMember, nextMemberId } from './members.ts';
+import { choosePort } from './ports.ts';
+import type { Secrets } from './secrets.ts';
+
+/** A change of the store that others get ahead of is tried again so many times. */
+const CHANGE_ATTEMPTS = 20;
+const POLL_MS = 20;
+
+export interface OperatorPorts {
+  readonly store: EmbeddedStore;
+  readonly events: EventLog;
+  readonly secrets: Secrets;
+  readonly settings: Settings;
+  readonly routerPort: number;
+  readonly takenPorts: () => readonly number[];
+  readonly status: () => StatusDocument;
+  readonly stop: () => void;
+}
+
+/** What an operator asks for, put into the store; what becomes of it is decided by the agents, and waited for here. */
+export class Operator implements ClusterFacade {
+  readonly #ports: OperatorPorts;
+
+  constructor(ports: OperatorPorts) {
+    this.#ports = ports;
+  }
+
+  get token(): string {
+    return this.#ports.secrets.token;
+  }
+
+  status(): StatusDocument {
+    return this.#ports.status();
+  }
+
+  state(): ClusterState {
+    return this.#ports.store.current.state;
+  }
+
+  eventsAfter(afterId: number, limit: number): readonly ClusterEvent[] {
+    return this.#ports.events.after(afterId, limit);
+  }
+
+  subscribe(listener: (event: ClusterEvent) => void): () => void {
+    return this.#ports.events.subscribe(listener);
+  }
+
+  url(role: 'router' | 'primary' | 'replica'): string {
+    const { secrets, settings, routerPort } = this.#ports;
+    const at = role === 'router' ? { host: settings.host, port: routerPort } : this.#memberOf(role);
+    return `postgres://${SUPERUSER}:${encodeURIComponent(secrets.superuser)}@${at.host}:${at.port}/postgres`;
+  }
+
+  async perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult> {
+    switch (request.kind) {
+      case 'switchover':
+      case 'failover':
+        return this.#changePrimary(request, timeoutMs);
+      case 'pause':
+        await this.#change(state => ({ ...state, paused: state.paused ?? { atMs: Date.now() } }), 'An operator paused the cluster.');
+        return this.#done('The cluster is paused: no automatic action is taken.');
+      case 'resume':
+        await this.#change(state => ({ ...state, paused: null }), 'An operator resumed the cluster.');
+        return this.#done('The cluster acts by itself again.');
+      case 'add-replica':
+        return this.#addReplica(timeoutMs);
+      case 'remove-replica':
+        return this.#removeReplica(request.id, timeoutMs);
+      case 'shutdown':
+        setImmediate(() => this.#ports.stop());
+        return this.#done('The cluster is stopping.');
+      default:
+        return request satisfies never;
+    }
+  }
+
+  #memberOf(role: 'primary' | 'replica'): MemberStatus {
+    const { members, summary } = this.status();
+    const found = members.find(m => m.role === role && m.state === 'running');
+    if (!found) throw new UnderstudyError('no-such-role', { role, why: summary });
+    return found;
+  }
+
+  async #changePrimary(request: Extract<OperationRequest, { kind: 'switchover' | 'failover' }>, timeoutMs: number): Promise<OperationResult> {
+    const id = randomUUID();
+    await this.#change(state => {
+      const { rule } = state;
+      if (!rule) throw new UnderstudyError('no-primary', { why: 'the cluster is being created' });
+      if (state.paused) throw new UnderstudyError('cluster-paused');
+      if (state.intent) throw new UnderstudyError('intent-pending', { kind: state.intent.kind });
+      if (request.to !== null) this.#requireMember(state, request.to);
+      if (request.to === rule.primary) throw new UnderstudyError('intent-refused', { why: `${request.to} is the primary already.` });
+      const base = { id, to: request.to, fromTerm: rule.term, atMs: Date.now() };
+      const intent: Intent =
+        request.kind === 'switchover' ? { kind: 'switchover', ...base } : { kind: 'failover', acceptDataLoss: request.acceptDataLoss, ...base };
+      return { ...state, intent };
+    }, `An operator asked for a ${request.kind}${request.to ? ` to ${request.to}` : ''}.`);
+    await this.#until(() => this.state().intent?.id !== id, `The ${request.kind}`, timeoutMs, () => this.#withdraw(id));
+    const outcome = this.#ports.events.after(0, Number.MAX_SAFE_INTEGER).findLast(e => e.inputs['intent'] === id && e.kind !== `${request.kind}-requested`);
+    if (outcome?.kind === 'intent-refused') throw new UnderstudyError('intent-refused', { why: outcome.message });
+    await this.#until(() => this.status().primary !== null && this.status().verdict !== 'no-primary', 'An open primary', timeoutMs);
+    const { primary, term } = this.status();
+    return { message: `${primary} is the primary of term ${term}.`, member: primary, term };
+  }
+
+  /** A wish that nobody has begun to fulfil is taken back when its time is over; one under way is left to end. */
+  async #withdraw(id: string): Promise<void> {
+    await this.#change(state => {
+      const begun = state.proposal !== null && state.proposal.term > (state.rule?.term ?? 0);
+      return state.intent?.id === id && !begun ? { ...state, intent: null } : state;
+    }, 'The wish was not fulfilled in time and is withdrawn.');
+  }
+
+  async #addReplica(timeoutMs: number): Promise<OperationResult> {
+    const { settings, takenPorts } = this.#ports;
+    let added: MemberId = '';
+    const taken = new Set([...takenPorts(), ...Object.values(this.state().members).map(m => m.port)]);
+    const port = await choosePort(settings.host, { port: settings.memberPort, explicit: false, flag: 'memberPort' }, taken);
+    await this.#change(state => {
+      if (Object.keys(state.members).length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
+      added = nextMemberId(state);
+      return { ...state, members: { ...state.members, [added]: newMember(added, settings.host, port) } };
+    }, 'An operator asked for another replica.');
+    const isReady = (): boolean => this.status().members.some(m => m.id === added && m.role === 'replica' && m.state === 'running' && m.detail === null);
+    await this.#until(isReady, `A running ${added}`, timeoutMs);
+    return { message: `${added} follows the primary on port ${port}.`, member: added, term: this.status().term };
+  }
+
+  async #removeReplica(id: MemberId, timeoutMs: number): Promise<OperationResult> {
+    await this.#change(state => {
+      const spec = this.#requireMember(state, id);
+      if (state.rule?.primary === id) throw new UnderstudyError('remove-primary', { id });
+      if (state.paused) throw new UnderstudyError('cluster-paused');
+      return { ...state, members: { ...state.members, [id]: { ...spec, lifecycle: 'leaving' } } };
+    }, `An operator asked to remove ${id}.`);
+    await this.#until(() => !this.state().members[id], `The removal of ${id}`, timeoutMs);
+    return { message: `${id} was removed; its data is deleted.`, member: id, term: this.status().term };
+  }
+
+  #requireMember(state: ClusterState, id: MemberId): ClusterState['members'][string] {
+    const spec = state.members[id];
+    if (!spec) throw new UnderstudyError('unknown-member', { id, members: Object.keys(state.members).join(', ') });
+    return spec;
+  }
+
+  async #change(next: (state: ClusterState) => ClusterState, reason: string): Promise<void> {
+    const { store, events } = this.#ports;
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const before = store.current;
+      const after = next(before.state);
+      if (after === before.state) return;
+      const result = await store.change(before.revision, after);
+      if (result.kind === 'conflict') continue;
+      events.appendChange(before.state, after, reason);
+      return;
+    }
+    throw new UnderstudyError('timed-out', { what: 'A change of the state', limitMs: 0 });
+  }
+
+  async #until(condition: () => boolean, what: string, limitMs: number, onLate?: () => Promise<void>): Promise<void> {
+    const end = performance.now() + limitMs;
+    while (!condition()) {
+      if (performance.now() > end) {
+        await onLate?.();
+        throw new UnderstudyError('timed-out', { what, limitMs });
+      }
+      await new Promise(resolve => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  #done(message: string): OperationResult {
+    return { message, member: null, term: this.state().rule?.term ?? null };
+  }
+}

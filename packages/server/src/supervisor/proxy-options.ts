@@ -1,0 +1,18 @@
+import type { Settings } from '@understudy/core/cluster';
+import { ROUTER_ROLE } from '../postgres/credentials.ts';
+import { DEFAULT_PROXY_OPTIONS, type ProxyOptions } from '../proxy/options.ts';
+
+/** The proxy's options as the cluster's settings say them. */
+export function proxyOptions(settings: Settings, port: number, routerPassword: string): ProxyOptions {
+  return {
+    ...DEFAULT_PROXY_OPTIONS,
+    host: settings.host,
+    port,
+    router: { user: ROUTER_ROLE, password: routerPassword, database: 'postgres' },
+    consistency: settings.consistency,
+    maxLagMs: settings.routing.maxLagMs,
+    freshWaitMs: settings.routing.freshWaitMs,
+    holdTimeoutMs: settings.proxy.holdTimeoutMs,
+    maxClients: settings.proxy.maxClients,
+  };
+}

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import type { EventDraft, FailoverConfig, Store } from '@understudy/core/cluster';
+import type { RouterStatus } from '../api/types.ts';
+import type { FromProxy, ToProxy } from '../proxy/messages.ts';
+import type { ProxyOptions } from '../proxy/options.ts';
+import type { ProxyStats } from '../proxy/ports.ts';
+import { channel, type Link } from '../store/link.ts';
+import { serveStore } from '../store/serve.ts';
+import { Child } from './child.ts';
+import { draft } from './member-process.ts';
+
+const STOP_DEADLINE_MS = 5000;
+
+export interface ProxyProcessOptions {
+  readonly proxy: ProxyOptions;
+  readonly failover: FailoverConfig;
+  readonly store: Store;
+  readonly logDirectory: string;
+  readonly onEvent: (event: EventDraft) => void;
+  readonly onDrained: (intentId: string) => void;
+}
+
+/** The proxy's own process, so that a busy proxy never delays an agent. */
+export class ProxyProcess {
+  readonly #options: ProxyProcessOptions;
+  readonly #child: Child;
+  /** Resolves when it first listens; rejects when it says that it cannot. */
+  readonly listening: Promise<void>;
+  #settleListening: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  #control: Link | null = null;
+  #stats: ProxyStats | null = null;
+
+  constructor(options: ProxyProcessOptions) {
+    this.#options = options;
+    this.listening = new Promise<void>((resolve, reject) => {
+      this.#settleListening = { resolve, reject };
+    });
+    this.listening.catch(() => undefined);
+    this.#child = new Child({
+      name: 'proxy',
+      entry: 'proxy/main',
+      logFile: join(options.logDirectory, 'proxy.log'),
+      onStart: link => this.#begin(link),
+      onExit: cause => options.onEvent(draft('router-warning', null, `The proxy ended (${cause}); it is started again.`)),
+    });
+  }
+
+  status(): RouterStatus {
+    const stats = this.#stats;
+    return { clients: stats?.clients ?? 0, reads: stats?.reads ?? {}, writes: stats?.writes ?? 0, held: stats?.held ?? 0, pid: this.#child.pid };
+  }
+
+  async stop(): Promise<void> {
+    this.#control?.send({ kind: 'stop' } satisfies ToProxy);
+    await this.#child.stop(STOP_DEADLINE_MS);
+  }
+
+  #begin(link: Link): void {
+    const { proxy, failover, store } = this.#options;
+    const control = channel(link, 'control');
+    this.#control = control;
+    control.onMessage(message => this.#hear(message as FromProxy));
+    serveStore(store, channel(link, 'store'));
+    control.send({ kind: 'begin', options: proxy, failover } satisfies ToProxy);
+  }
+
+  #hear(said: FromProxy): void {
+    const { onEvent, onDrained } = this.#options;
+    switch (said.kind) {
+      case 'listening':
+        this.#settleListening?.resolve();
+        return;
+      case 'stats':
+        this.#stats = said.stats;
+        return;
+      case 'event':
+        onEvent(said.event);
+        return;
+      case 'drained':
+        onDrained(said.intentId);
+        return;
+      case 'failed':
+        this.#settleListening?.reject(new Error(said.message));
+        onEvent(draft('router-warning', null, said.message));
+        return;
+      default:
+        said satisfies never;
+    }
+  }
+}

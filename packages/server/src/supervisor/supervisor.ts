@@ -1,0 +1,241 @@
+import { rm } from 'node:fs/promises';
+import { type EventDraft, type MemberId, type MemberSpec, type Settings, type StoreListener, UnderstudyError } from '@understudy/core/cluster';
+import { ALARMS, type AlarmCode } from '@understudy/core/failover';
+import { type DrainClock, topologyOf } from '@understudy/core/routing';
+import type { ClusterFacade } from '../api/facade.ts';
+import { type ApiServer, createApi, serveApi } from '../api/index.ts';
+import type { StatusDocument } from '../api/types.ts';
+import { EventLog } from './event-log.ts';
+import { Hearing } from './hearing.ts';
+import { LagClock } from './lag-clock.ts';
+import { draft, MemberProcess } from './member-process.ts';
+import { Operator } from './operator.ts';
+import { memberDirectory } from './paths.ts';
+import { BINARY_COPIES, type PreparedCluster } from './prepare-cluster.ts';
+import { ProgressTeller } from './progress-teller.ts';
+import type { ProgressListener } from './progress.ts';
+import { proxyOptions } from './proxy-options.ts';
+import { ProxyProcess } from './proxy-process.ts';
+import { removeRuntime, writeRuntime } from './runtime-file.ts';
+import { statusDocument } from './status.ts';
+
+/** How long PostgreSQL gets to shut down cleanly when the cluster stops. */
+const SHUTDOWN_DEADLINE_MS = 20_000;
+
+const monotonicMs = (): number => performance.now();
+
+export interface SupervisorOptions {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly dashboardDirectory: string | null;
+}
+
+/** One machine's cluster: the store, one agent process a member, the proxy's process, the API. */
+export class Supervisor {
+  /** Resolves with an exit code when everything has stopped. */
+  readonly whenStopped: Promise<number>;
+  readonly facade: ClusterFacade;
+  readonly #cluster: PreparedCluster;
+  readonly #options: SupervisorOptions;
+  readonly #events: EventLog;
+  readonly #hearing = new Hearing();
+  readonly #lag = new LagClock();
+  readonly #members = new Map<MemberId, MemberProcess>();
+  readonly #removals = new Set<Promise<void>>();
+  readonly #progress: ProgressTeller;
+  #proxy: ProxyProcess | null = null;
+  #api: ApiServer | null = null;
+  #unwatch: (() => void) | null = null;
+  #stopping: Promise<void> | null = null;
+  #markStopped: (code: number) => void = () => undefined;
+
+  constructor(cluster: PreparedCluster, options: SupervisorOptions, progress: ProgressListener) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#events = new EventLog(cluster.paths.events);
+    this.#progress = new ProgressTeller(progress);
+    this.whenStopped = new Promise(resolve => {
+      this.#markStopped = resolve;
+    });
+    this.facade = new Operator({
+      store: cluster.store,
+      events: this.#events,
+      secrets: cluster.secrets,
+      settings: options.settings,
+      routerPort: cluster.ports.router,
+      takenPorts: () => [cluster.ports.router, cluster.ports.http],
+      status: () => this.status(),
+      stop: () => void this.stop(),
+    });
+  }
+
+  /** Starts everything; resolves when API and proxy listen. Members come up by themselves. */
+  async start(): Promise<void> {
+    const { store, created } = this.#cluster;
+    this.#say(draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'));
+    this.#unwatch = store.watch(this.#listener());
+    for (const spec of Object.values(store.current.state.members)) this.#startMember(spec);
+    this.#startProxy();
+    await this.#startApi();
+    await this.#proxy?.listening;
+    this.#progress.tell({ kind: 'step', step: 'router', state: 'done', message: `the router listens on port ${this.#cluster.ports.router}` });
+  }
+
+  status(): StatusDocument {
+    const { state } = this.#cluster.store.current;
+    const nowMs = monotonicMs();
+    const { settings } = this.#options;
+    const reports = this.#hearing.reports();
+    const primary = state.rule ? reports.get(state.rule.primary)?.server : undefined;
+    if (primary?.kind === 'primary') this.#lag.sample(primary.flushLsn, nowMs);
+    return statusDocument({
+      state,
+      topology: topologyOf(state, reports, drainOf(state.intent?.id)),
+      reports: this.#hearing.aged(nowMs),
+      agentPids: new Map([...this.#members].flatMap(([id, { pid }]) => (pid === null ? [] : [[id, pid] as const]))),
+      router: this.#proxy?.status() ?? { clients: 0, reads: {}, writes: 0, held: 0, pid: null },
+      endpoints: { router: this.facade.url('router'), http: `http://${settings.httpHost}:${this.#cluster.ports.http}` },
+      lag: this.#lag,
+      nowMs,
+      unreachableMs: Math.max(2000, settings.failover.leaseMs * 2),
+      supervisorPid: process.pid,
+      dataDirectory: this.#cluster.paths.root,
+      describeAlarm,
+    });
+  }
+
+  /** Waits until the cluster is healthy. Throws `timed-out`. */
+  async whenHealthy(limitMs: number): Promise<StatusDocument> {
+    const end = monotonicMs() + limitMs;
+    for (;;) {
+      const status = this.status();
+      if (status.verdict === 'healthy') {
+        this.#progress.tell({ kind: 'step', step: 'ready', state: 'done', message: status.summary });
+        return status;
+      }
+      if (monotonicMs() > end) throw new UnderstudyError('timed-out', { what: 'A healthy cluster', limitMs });
+      if (this.#stopping) throw new UnderstudyError('supervisor-failed', { why: 'it was stopped', log: this.#cluster.paths.log });
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Ends everything in the order in which nothing is lost: clients first, then the primary, so that its replicas get all of its WAL, then these. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop().finally(() => this.#markStopped(0));
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { store, paths, lock } = this.#cluster;
+    this.#say(draft('cluster-stopping', null, 'The cluster is stopped.'));
+    await this.#proxy?.stop();
+    const primary = store.current.state.rule?.primary;
+    const leader = primary === undefined ? undefined : this.#members.get(primary);
+    await leader?.stop(SHUTDOWN_DEADLINE_MS);
+    await Promise.all([...this.#members.values()].filter(member => member !== leader).map(member => member.stop(SHUTDOWN_DEADLINE_MS)));
+    await Promise.all(this.#removals);
+    this.#unwatch?.();
+    await this.#api?.close();
+    await store.close();
+    removeRuntime(paths.runtime);
+    lock.release();
+  }
+
+  #listener(): StoreListener {
+    return {
+      state: ({ state }) => {
+        for (const spec of Object.values(state.members)) if (!this.#members.has(spec.id) && !this.#stopping) this.#startMember(spec);
+        for (const id of this.#members.keys()) if (!state.members[id]) this.#track(this.#removeMember(id));
+      },
+      report: report => {
+        this.#hearing.note(report, monotonicMs());
+        this.#progress.report(report);
+        const rule = this.#cluster.store.current.state.rule;
+        if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
+      },
+    };
+  }
+
+  #startMember(spec: MemberSpec): void {
+    const { paths, provider, secrets, store } = this.#cluster;
+    const { superuser, replication, router } = secrets;
+    this.#members.set(
+      spec.id,
+      new MemberProcess({
+        spec,
+        store,
+        logDirectory: paths.log,
+        agent: {
+          member: spec.id,
+          host: spec.host,
+          port: spec.port,
+          directory: memberDirectory(paths, spec.id),
+          provider: provider.kind === 'embedded' ? { kind: 'embedded' } : { kind: 'system', binDirectory: provider.binDirectory },
+          binaryCopies: BINARY_COPIES,
+          credentials: { superuser, replication, router },
+          failover: this.#options.settings.failover,
+        },
+        onEvent: event => this.#say(event),
+        onLeft: () => undefined,
+      }),
+    );
+  }
+
+  /** A member that the rule-keepers have taken off the list: its process ends, its directory goes. */
+  async #removeMember(id: MemberId): Promise<void> {
+    const member = this.#members.get(id);
+    this.#members.delete(id);
+    this.#hearing.forget(id);
+    await member?.stop(SHUTDOWN_DEADLINE_MS);
+    await rm(memberDirectory(this.#cluster.paths, id), { recursive: true, force: true });
+  }
+
+  #track(removal: Promise<void>): void {
+    this.#removals.add(removal);
+    void removal.catch((error: Error) => this.#say(draft('decision', null, `A member could not be removed: ${error.message}`))).finally(() => this.#removals.delete(removal));
+  }
+
+  #startProxy(): void {
+    const { store, paths, secrets, ports } = this.#cluster;
+    const { settings } = this.#options;
+    this.#proxy = new ProxyProcess({
+      proxy: proxyOptions(settings, ports.router, secrets.router),
+      failover: settings.failover,
+      store,
+      logDirectory: paths.log,
+      onEvent: event => this.#say(event),
+      onDrained: intentId => {
+        for (const member of this.#members.values()) member.drained(intentId);
+      },
+    });
+  }
+
+  async #startApi(): Promise<void> {
+    const { paths, ports, secrets } = this.#cluster;
+    const { settings, version, dashboardDirectory } = this.#options;
+    const app = createApi(this.facade, { host: settings.httpHost, dashboardDirectory, version });
+    this.#api = await serveApi(app, { host: settings.httpHost, port: ports.http });
+    writeRuntime(paths.runtime, {
+      pid: process.pid,
+      http: { host: settings.httpHost, port: this.#api.port },
+      router: { host: settings.host, port: ports.router },
+      token: secrets.token,
+      startedAtMs: Date.now(),
+    });
+    this.#progress.tell({ kind: 'step', step: 'api', state: 'done', message: `the API listens on port ${this.#api.port}` });
+  }
+
+  #say(event: EventDraft): void {
+    this.#events.append(event);
+  }
+}
+
+function describeAlarm(code: string): string {
+  const text = ALARMS[code as AlarmCode];
+  return text ? `${text.sentence} ${text.remedy}` : code;
+}
+
+/** Status only says that a switchover drains, not until when: routers count that by themselves. */
+function drainOf(intentId: string | undefined): DrainClock | null {
+  return intentId === undefined ? null : { intentId, untilMs: 0 };
+}
