@@ -1,32 +1,12 @@
-import type { ConsistencyLevel, Requirement, RouterCausality, SessionCausality } from './causality.ts';
-import { requirement } from './causality.ts';
-import { type Floor, satisfies } from './floors.ts';
-import { findReplica, pickReplica } from './pick.ts';
+import type { SessionCausality } from './causality.ts';
+import type { Floor } from './floors.ts';
+import type { ConsistencyLevel } from './levels.ts';
+import { findLastResort, findUsable, pickReplica } from './pick.ts';
 import type { RouteReason } from './reasons.ts';
-import type { BalancePolicy, ReplicaState } from './replica.ts';
-import type { RoutableServer, Topology } from './topology.ts';
-
-/** What the operator decided about reads. */
-export interface ReadPolicy {
-  readonly balance: BalancePolicy;
-  /** `never`: not even when no replica can serve; `fallback`: then; `share`: as one among the replicas. */
-  readonly readsOnPrimary: 'never' | 'fallback' | 'share';
-  /** When no replica is fresh enough: wait up to `freshWaitMs` and then take the primary; the primary at once; or an error. */
-  readonly onStale: 'wait' | 'primary' | 'error';
-  readonly freshWaitMs: number;
-  /** The router's own zone; null: zones do not matter. */
-  readonly zone: string | null;
-}
-
-/** All that a choice depends on besides the statement and the session. The replicas are those of the topology, in any order. */
-export interface RouterView {
-  readonly topology: Topology;
-  readonly replicas: readonly ReplicaState[];
-  readonly causality: RouterCausality;
-  /** Reads that the primary has in flight, for `readsOnPrimary: share`. */
-  readonly primaryState: ReplicaState | null;
-  readonly policy: ReadPolicy;
-}
+import type { ReplicaState } from './replica.ts';
+import { requirement } from './requirement.ts';
+import type { RoutableServer } from './topology.ts';
+import type { RouterView } from './view.ts';
 
 /** One statement that needs a server, outside a transaction or at its beginning. */
 export interface RouteRequest {
@@ -42,11 +22,11 @@ export interface RouteRequest {
 export type Choice =
   | { readonly kind: 'primary'; readonly server: RoutableServer; readonly reason: RouteReason }
   | { readonly kind: 'replica'; readonly replica: ReplicaState; readonly reason: RouteReason }
-  /** Until the primary has answered question `mark`, then choose again. Send the question if it is not under way. */
+  /** Until the primary has answered question `mark`, then choose again. Send the question when none is under way. */
   | { readonly kind: 'wait-probe'; readonly mark: number; readonly timeoutMs: number; readonly reason: RouteReason }
-  /** Until some replica satisfies the floor, then choose again with what was waited. */
+  /** Until a replica next reports a position that satisfies the floor (not: has done so already), then choose again with what was waited. */
   | { readonly kind: 'wait-replay'; readonly floor: Floor; readonly timeoutMs: number; readonly reason: RouteReason }
-  /** There is no server to send it to now: queue it until the topology changes. */
+  /** There is no server to send it to now: queue it until the topology or the replicas' states change. */
   | { readonly kind: 'hold'; readonly reason: RouteReason }
   | { readonly kind: 'error'; readonly reason: RouteReason };
 
@@ -54,13 +34,12 @@ export type Choice =
 export function choose(view: RouterView, request: RouteRequest, session: SessionCausality, nowMs: number, random: () => number): Choice {
   if (request.demand === 'primary') return toPrimary(view, 'write');
   if (request.wish === 'primary') return toPrimary(view, 'asked-for-primary');
-  const { topology, replicas } = view;
-  const needed = requirement(request.level, session, view.causality, replicas, topology);
+  const needed = requirement(request.level, session, view, nowMs);
   if (needed.kind === 'pending') return whenPending(view, request, needed.mark);
   const replica = pickReplica(view, request.level, needed.floor, needed.onlyReplica, nowMs, random);
-  if (replica === view.primaryState && replica !== null) return toPrimary(view, 'shared-read');
-  if (replica) return { kind: 'replica', replica, reason: 'fresh-replica' };
-  return withoutReplica(view, request, needed, nowMs);
+  if (replica === null) return withoutReplica(view, request, needed.floor, nowMs);
+  if (replica === view.primary) return toPrimary(view, 'shared-read');
+  return { kind: 'replica', replica, reason: 'fresh-replica' };
 }
 
 function toPrimary(view: RouterView, reason: RouteReason): Choice {
@@ -83,31 +62,34 @@ function mayFallBack(view: RouterView, request: RouteRequest): boolean {
   return request.wish !== 'replica' && view.policy.readsOnPrimary !== 'never';
 }
 
-/** It is not known yet how fresh the read must be. */
+/** It is not known yet how fresh the read must be, and only the primary can tell. */
 function whenPending(view: RouterView, request: RouteRequest, mark: number): Choice {
-  if (view.topology.primary.kind === 'absent') return { kind: 'hold', reason: 'floor-unknown' };
-  return stale(view, request, leftMs => ({ kind: 'wait-probe', mark, timeoutMs: leftMs, reason: 'floor-unknown' }));
+  const { kind } = view.topology.primary;
+  if (kind === 'absent' || kind === 'unconfirmed') return toPrimary(view, 'floor-unknown');
+  const timeoutMs = patienceMs(view, request);
+  if (timeoutMs > 0) return { kind: 'wait-probe', mark, timeoutMs, reason: 'floor-unknown' };
+  return stale(view, request, 'floor-unknown');
 }
 
-/** No replica can serve the read. */
-function withoutReplica(view: RouterView, request: RouteRequest, needed: Requirement & { kind: 'floor' }, nowMs: number): Choice {
-  const usable = findReplica(view, request.level, nowMs);
-  if (!usable) {
-    if (mayFallBack(view, request)) return toPrimary(view, 'no-replica');
-    return { kind: 'hold', reason: 'no-replica' };
+/** No replica can serve the read as it is. */
+function withoutReplica(view: RouterView, request: RouteRequest, floor: Floor, nowMs: number): Choice {
+  const timeoutMs = patienceMs(view, request);
+  if (findUsable(view, nowMs)) {
+    // A bound in milliseconds is not a position that one could wait for.
+    if (timeoutMs > 0 && request.level.kind !== 'bounded') return { kind: 'wait-replay', floor, timeoutMs, reason: 'replicas-stale' };
+    return stale(view, request, 'replicas-stale');
   }
-  return stale(view, request, leftMs => ({ kind: 'wait-replay', floor: needed.floor, timeoutMs: leftMs, reason: 'replicas-stale' }));
+  if (mayFallBack(view, request)) return toPrimary(view, 'no-replica');
+  const ejected = findLastResort(view, request.level, floor, nowMs);
+  return ejected ? { kind: 'replica', replica: ejected, reason: 'last-resort' } : { kind: 'hold', reason: 'no-replica' };
 }
 
-function stale(view: RouterView, request: RouteRequest, wait: (leftMs: number) => Choice): Choice {
-  const { onStale, freshWaitMs } = view.policy;
-  const leftMs = freshWaitMs - request.waitedMs;
-  if (onStale === 'wait' && leftMs > 0) return wait(leftMs);
-  if (onStale !== 'error' && mayFallBack(view, request)) return toPrimary(view, 'replicas-stale');
-  return { kind: 'error', reason: 'replicas-stale' };
+/** How long the read may still wait for freshness; 0: no longer. */
+function patienceMs(view: RouterView, request: RouteRequest): number {
+  return view.policy.onStale === 'wait' ? Math.max(0, view.policy.freshWaitMs - request.waitedMs) : 0;
 }
 
-/** True when the replica has all that the floor asks for; for waiting lists and `explain`. */
-export function isFresh(replica: ReplicaState, floor: Floor, topology: Topology): boolean {
-  return satisfies(replica.position, floor, topology);
+function stale(view: RouterView, request: RouteRequest, reason: RouteReason): Choice {
+  if (view.policy.onStale !== 'error' && mayFallBack(view, request)) return toPrimary(view, reason);
+  return { kind: 'error', reason };
 }

@@ -1,5 +1,4 @@
-import type { Lsn } from '../cluster/lsn.ts';
-import { maxLsn, minLsn } from '../cluster/lsn.ts';
+import { type Lsn, maxLsn, minLsn } from '../cluster/lsn.ts';
 import type { Topology } from './topology.ts';
 
 /**
@@ -22,11 +21,11 @@ export interface Position {
 
 /** The timeline that the primary writes; 0 while it is not known. */
 export function currentTimeline(topology: Topology): number {
-  return topology.primary.kind === 'absent' ? lastForkTimeline(topology) : topology.primary.server.timeline || lastForkTimeline(topology);
+  return topology.primary.kind === 'absent' ? newestTimeline(topology) : topology.primary.server.timeline || newestTimeline(topology);
 }
 
 /** Without a primary, positions are told on the newest timeline that any replica follows. */
-function lastForkTimeline(topology: Topology): number {
+function newestTimeline(topology: Topology): number {
   let timeline = 0;
   for (const replica of topology.replicas) timeline = Math.max(timeline, replica.timeline);
   return timeline;

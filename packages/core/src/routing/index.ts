@@ -1,10 +1,12 @@
 export * from './causality.ts';
 export * from './choose.ts';
 export * from './floors.ts';
+export * from './levels.ts';
 export * from './pick.ts';
 export * from './probes.ts';
 export * from './reasons.ts';
 export * from './replica.ts';
+export * from './requirement.ts';
 export * from './tokens.ts';
 export * from './topology.ts';
 export { type DrainClock, topologyOf } from './topology-of.ts';

@@ -4,6 +4,7 @@ export type RouteReason =
   | 'asked-for-primary'
   | 'fresh-replica'
   | 'shared-read'
+  | 'last-resort'
   | 'no-replica'
   | 'replicas-stale'
   | 'floor-unknown'
@@ -16,6 +17,7 @@ const SENTENCES: Readonly<Record<RouteReason, string>> = {
   'asked-for-primary': 'a read that the application asked to have on the primary',
   'fresh-replica': 'a read, on a replica that is fresh enough and expected to answer soonest',
   'shared-read': 'a read, on the primary as one among the replicas (readsOnPrimary: share)',
+  'last-resort': 'a read, on a replica that was set aside for its failures, as there is no other',
   'no-replica': 'a read for which there is no replica that may serve: none runs, or all are ejected, paused, lagging or silent',
   'replicas-stale': 'a read for which no replica has replayed enough yet',
   'floor-unknown': 'a read that must see a commit whose place in the WAL is being asked for',

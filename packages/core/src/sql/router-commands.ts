@@ -1,4 +1,25 @@
-import type { ConsistencyWish, RouterCommand, RouterSetting, RouterTable, RouterVariable, RouteWish } from './hints.ts';
+/** How a session or statement wants to be routed. */
+export type RouteWish = 'auto' | 'primary' | 'replica';
+
+/** How fresh a read must be; see routing/levels.ts for what each means. */
+export type ConsistencyWish = 'eventual' | 'bounded' | 'session' | 'strong';
+
+/** A setting of the router itself, changed by `SET understudy.… = …`. `null` resets to the session's default. */
+export type RouterSetting =
+  | { readonly name: 'route'; readonly value: RouteWish | null }
+  | { readonly name: 'consistency'; readonly value: ConsistencyWish | null }
+  | { readonly name: 'max_lag_ms'; readonly value: number | null }
+  | { readonly name: 'token'; readonly value: string | null };
+
+export type RouterVariable = 'route' | 'consistency' | 'max_lag_ms' | 'token' | 'last_route';
+export type RouterTable = 'pools' | 'clients' | 'servers' | 'stats';
+
+/** A statement that the router answers by itself. `invalid` is answered with SQLSTATE 22023 (bad value) or 42704 (no such name). */
+export type RouterCommand =
+  | { readonly kind: 'set'; readonly setting: RouterSetting; readonly scope: 'session' | 'transaction' }
+  | { readonly kind: 'show'; readonly variable: RouterVariable }
+  | { readonly kind: 'show-table'; readonly table: RouterTable }
+  | { readonly kind: 'invalid'; readonly sqlState: '22023' | '42704'; readonly message: string };
 
 const ROUTES: readonly string[] = ['auto', 'primary', 'replica'] satisfies RouteWish[];
 const CONSISTENCIES: readonly string[] = ['eventual', 'bounded', 'session', 'strong'] satisfies ConsistencyWish[];

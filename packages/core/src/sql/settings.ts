@@ -52,6 +52,14 @@ export function booleanSetting(value: string): boolean | null {
   return null;
 }
 
+/**
+ * Whether a transaction may run on a replica: declared read only and not SERIALIZABLE, which recovery does not allow (predicate.c).
+ * `defaults`: the session's default_transaction_* settings, for what BEGIN leaves open.
+ */
+export function mayBeginOnReplica(modes: TransactionModes, defaults: TransactionModes = NO_MODES): boolean {
+  return (modes.readOnly ?? defaults.readOnly) === true && (modes.isolation ?? defaults.isolation) !== 'serializable';
+}
+
 /** SET and RESET in all their forms. */
 export function classifySet(statement: ParseNode): Statement {
   const name = textField(statement, 'name').toLowerCase();

@@ -1,5 +1,6 @@
-import type { Hints, RouterCommand } from './hints.ts';
+import type { Hints } from './hints.ts';
 import type { Reason } from './reasons.ts';
+import type { RouterCommand } from './router-commands.ts';
 
 /**
  * Where the grammar alone lets a statement run, outside a transaction. Inside one, everything follows the transaction.
