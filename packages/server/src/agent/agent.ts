@@ -159,6 +159,7 @@ export class Agent {
         void this.#change(action.next, reason, inputs);
         return;
       default:
+        if (this.#performer.isTooSoon(action.kind)) return;
         this.#activeAtMs = monotonicMs();
         void this.#performer
           .perform(action, reason, inputs)

@@ -78,7 +78,9 @@ export class FactKeeper {
     }
     if (!seen.synchronousNamesInForce) this.#namesInForceSince = null;
     else if (this.#namesInForceSince?.names !== seen.synchronousNames) {
-      this.#namesInForceSince = { names: seen.synchronousNames, lsn: seen.insertLsn };
+      // The flushed position, not the inserted one: whatever was acknowledged under the old names had been flushed here before, and the
+      // inserted one may lie past a page header that no replica is ever sent by itself.
+      this.#namesInForceSince = { names: seen.synchronousNames, lsn: seen.flushLsn };
     }
   }
 

@@ -9,6 +9,9 @@ import type { ServerWatcher } from './watcher.ts';
 
 const SETTINGS_DEADLINE_MS = 3000;
 const PROMOTE_DEADLINE_MS = 10_000;
+/** An action that failed is tried again after this, then ever more slowly. */
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
 
 /** What a performer works on. */
 export interface PerformerContext {
@@ -33,6 +36,7 @@ export class Performer {
   readonly #context: PerformerContext;
   #operation: Operation | null = null;
   #abort: AbortController | null = null;
+  readonly #failures = new Map<Action['kind'], { readonly count: number; readonly untilMs: number }>();
   #running: Promise<void> | null = null;
 
   constructor(context: PerformerContext) {
@@ -48,11 +52,15 @@ export class Performer {
     return this.#operation !== null;
   }
 
+  /** Whether an action of this kind failed so lately that it is not tried again yet. */
+  isTooSoon(kind: Action['kind']): boolean {
+    return this.#context.now() < (this.#failures.get(kind)?.untilMs ?? 0);
+  }
+
   /** Begins an action; resolves when it is done or has failed (which is said as an event, never thrown). */
   async perform(action: LocalAction, reason: string, inputs: Decision['inputs']): Promise<void> {
     if (action.kind === 'promise') {
-      this.#context.promises.promise(action.term);
-      this.#context.say('promised', reason, { ...inputs, term: action.term });
+      this.#promise(action.term, reason, inputs);
       return;
     }
     if (action.kind === 'fence') this.#abort?.abort();
@@ -75,6 +83,7 @@ export class Performer {
     this.#abort = new AbortController();
     try {
       await this.#do(action, reason, inputs, this.#abort.signal);
+      this.#failures.delete(action.kind);
     } catch (error) {
       this.#failed(action, error);
     }
@@ -89,8 +98,20 @@ export class Performer {
     }
   }
 
+  #promise(term: number, reason: string, inputs: Decision['inputs']): void {
+    try {
+      this.#context.promises.promise(term);
+      this.#failures.delete('promise');
+      this.#context.say('promised', reason, { ...inputs, term });
+    } catch (error) {
+      this.#failed({ kind: 'promise', term }, error);
+    }
+  }
+
   #failed(action: Action, error: unknown): void {
     const { facts, now, say, member } = this.#context;
+    const count = (this.#failures.get(action.kind)?.count ?? 0) + 1;
+    this.#failures.set(action.kind, { count, untilMs: now() + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 10)) });
     if (isRepair(action)) facts.noteRepair('failed', now());
     const detail = error instanceof PostgresError && error.detail ? `: ${error.detail.trim().split('\n').slice(-3).join(' | ')}` : '';
     const message = `${member}: ${action.kind} failed: ${(error as Error).message}${detail}`;
@@ -184,12 +205,12 @@ export class Performer {
     }
   }
 
-  /** All that is in the WAL of this primary now must be on its replicas before it is open. */
+  /** All that this primary has flushed by now, and may show, must be on its replicas before it is open. */
   async #beginConfirm(term: number): Promise<void> {
     const { watcher, facts } = this.#context;
     await watcher.lookAnew();
     const seen = watcher.observation;
-    if (seen?.kind === 'primary') facts.noteOpen(term, seen.insertLsn, Date.now());
+    if (seen?.kind === 'primary') facts.noteOpen(term, seen.flushLsn, Date.now());
   }
 
   async #follow(action: Extract<Action, { kind: 'follow' }>): Promise<void> {

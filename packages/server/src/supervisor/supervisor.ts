@@ -74,7 +74,6 @@ export class Supervisor {
     const { store, created } = this.#cluster;
     this.#say(draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'));
     this.#unwatch = store.watch(this.#listener());
-    for (const spec of Object.values(store.current.state.members)) this.#startMember(spec);
     this.#startProxy();
     await this.#startApi();
     await this.#proxy?.listening;
