@@ -134,6 +134,8 @@ async function prepareSlot(connection: Connection, name: string): Promise<void> 
   await connection.query(`CREATE_REPLICATION_SLOT ${name} PHYSICAL RESERVE_WAL`);
 }
 
+/** What may wait for the disk before the sender is held back. */
+const ARCHIVE_BUFFER_BYTES = 1024 * 1024;
 /** Progress is told at most this often, in bytes. */
 const PROGRESS_STEP_BYTES = 1024 * 1024;
 
@@ -141,7 +143,7 @@ const PROGRESS_STEP_BYTES = 1024 * 1024;
 class Receiver implements BackupSink {
   /** Settles when everything is written and agrees with the manifest. */
   readonly unpacked: Promise<CloneResult>;
-  readonly #archive = extract();
+  readonly #archive = extract({ highWaterMark: ARCHIVE_BUFFER_BYTES });
   readonly #manifest: Buffer[] = [];
   readonly #onProgress: (progress: CloneProgress) => void;
   #manifestBytes = 0;

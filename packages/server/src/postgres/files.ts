@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Account, giveTo } from './account.ts';
 import { errnoOf } from './errors.ts';
 
@@ -58,13 +60,24 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Makes everything below a directory durable. */
+/**
+ * Makes everything below a directory durable. Where there is syncfs(2) (through sync(1)) it is one call instead of one for each of a thousand files;
+ * elsewhere each file is synced by itself.
+ */
 export async function syncTree(directory: string): Promise<void> {
+  if (process.platform === 'linux' && (await syncFileSystem(directory))) return;
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
   const directories = entries.filter(entry => entry.isDirectory()).map(entry => join(entry.parentPath, entry.name));
   await eachOf(files, syncFile);
   await eachOf([...directories, directory], syncDirectory);
+}
+
+async function syncFileSystem(directory: string): Promise<boolean> {
+  return await promisify(execFile)('sync', ['-f', directory]).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Node has four threads for files by default. */

@@ -5,7 +5,7 @@ import type { Account } from './account.ts';
 import { runCommand } from './command.ts';
 import { type Credentials, ROUTER_ROLE, SUPERUSER } from './credentials.ts';
 import { PostgresError } from './errors.ts';
-import { exists, makePrivateDirectory, syncDirectory, writeFileAtomically } from './files.ts';
+import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomically } from './files.ts';
 import { type MemberPaths, unfinishedDirectory } from './layout.ts';
 import { passfilePath } from './passfile.ts';
 import type { Provider } from './provider.ts';
@@ -39,6 +39,7 @@ export async function initialize(options: InitializeOptions): Promise<void> {
     await createRoles(options, side);
     await installSettingsFiles(account, side);
     await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
+    await syncTree(side);
     await rename(side, paths.dataDirectory);
     await syncDirectory(dirname(paths.dataDirectory));
   } catch (error) {
@@ -65,6 +66,8 @@ async function runInitdb(options: InitializeOptions, directory: string): Promise
         '--data-checksums',
         '--encoding=UTF8',
         '--no-instructions',
+        // Synced once, when our own files are there too.
+        '--no-sync',
         ...localeOptions(provider.version.major),
       ],
       { timeoutMs: INITDB_TIMEOUT_MS, ...(options.signal ? { signal: options.signal } : {}) },

@@ -111,7 +111,7 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['wal_keep_size', `${settings.walKeepMb}MB`],
     ['max_slot_wal_keep_size', `${settings.slotWalKeepMb}MB`],
     // The default of 5 s alone makes a restarted primary wait that long for its replicas.
-    ['wal_retrieve_retry_interval', '100ms'],
+    ['wal_retrieve_retry_interval', '20ms'],
     ['wal_receiver_timeout', '2500ms'],
     ['wal_sender_timeout', '2500ms'],
     ['wal_receiver_status_interval', '1s'],

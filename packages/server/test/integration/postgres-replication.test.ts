@@ -40,9 +40,9 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
     await sql(n1, "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
     const writer = await connect(n1);
     let written = 20_000;
-    let writing = true;
+    const writing = new AbortController();
     const load = (async () => {
-      while (writing) await writer.query('INSERT INTO t VALUES ($1, $2)', [(written += 1), 'y'.repeat(300)]);
+      while (!writing.signal.aborted) await writer.query('INSERT INTO t VALUES ($1, $2)', [(written += 1), 'y'.repeat(300)]);
     })();
     const progress: number[] = [];
     const result = await clone(n2.spec, {
@@ -51,7 +51,7 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
       slotName: 'slot_n2',
       onProgress: ({ bytesDone }) => progress.push(bytesDone),
     });
-    writing = false;
+    writing.abort();
     await load;
     await writer.end();
     expect(result.files).toBeGreaterThan(900);
