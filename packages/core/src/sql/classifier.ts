@@ -4,6 +4,7 @@ import { Fingerprinter } from './fingerprint.ts';
 import { type FunctionFacts, type FunctionOverrides, NO_FACTS, NO_OVERRIDES } from './functions.ts';
 import { leadingHints } from './hints.ts';
 import type { SqlParser } from './parser.ts';
+import { quoteReservedRoute } from './router-commands.ts';
 import type { Unit } from './statement.ts';
 import { unitOf, unknownUnit } from './unit.ts';
 
@@ -84,7 +85,7 @@ export class SqlClassifier {
     // The parser takes an empty text for an error, the server does not.
     if (sql === '') return unitOf({ stmts: [] }, hints, this.#knowledge);
     try {
-      return unitOf(this.#parser.parse(sql), hints, this.#knowledge);
+      return unitOf(this.#parser.parse(quoteReservedRoute(sql)), hints, this.#knowledge);
     } catch {
       // Whatever the parser throws, the server will say better what is wrong with the text.
       return unknownUnit('unparsable', hints);

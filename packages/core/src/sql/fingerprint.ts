@@ -47,6 +47,7 @@ const BLANK = 32;
 const OPEN = 40;
 const CLOSE = 41;
 const COMMA = 44;
+const CLOSE_BRACKET = 93;
 const HINT_MARK = 'understudy:';
 
 /** Statements whose literals never decide where they may run. All others (SET, BEGIN, COPY, DDL…) keep theirs. */
@@ -319,6 +320,7 @@ export class Fingerprinter {
       case COMMA:
         return this.#comma();
       default:
+        if (byte === CLOSE_BRACKET) this.#foldList();
         this.#push(byte);
         this.#other(AFTER_PUNCTUATION);
     }

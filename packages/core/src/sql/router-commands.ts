@@ -50,6 +50,11 @@ export function routerSet(name: string, words: readonly string[], scope: 'sessio
   return { kind: 'set', setting, scope };
 }
 
+/** PRIMARY is a reserved word, so that the grammar wants it quoted; nobody writes it so. Takes a fingerprint, whose spacing is known. */
+export function quoteReservedRoute(sql: string): string {
+  return sql.replace(/^(set (?:local |session )?understudy\.route (?:=|to) )primary$/, "$1'primary'");
+}
+
 /** `RESET understudy.<name>` and `SET understudy.<name> TO DEFAULT`. */
 export function routerReset(name: string, scope: 'session' | 'transaction'): RouterCommand {
   const setting = routerSetting(name, '');
