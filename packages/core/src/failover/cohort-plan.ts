@@ -12,11 +12,15 @@ export type CohortStep =
   | { readonly kind: 'postgres'; readonly set: AckSet }
   | { readonly kind: 'done' };
 
-/** Every acknowledgement under `postgres` is seen by every election under `store`. */
+/**
+ * Every acknowledgement under `postgres` is seen by every election under `store`. No stranger may stand in PostgreSQL's cohort, even
+ * where more acknowledgements would make up for it: while names change, each walsender has the old ones or the new ones, and one with
+ * a new, lower count may count a stranger that still has the old names (syncrep.c: SyncRepGetCandidateStandbys takes each
+ * walsender's own priority, but the count of the one that releases).
+ */
 export function covers(store: AckSet, postgres: AckSet): boolean {
   if (store.acks === 0) return true;
-  const strangers = postgres.cohort.filter(id => !store.cohort.includes(id)).length;
-  return postgres.acks - strangers >= store.acks;
+  return postgres.acks >= store.acks && postgres.cohort.every(id => store.cohort.includes(id));
 }
 
 /**

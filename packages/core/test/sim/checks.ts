@@ -1,0 +1,191 @@
+import type { ClusterState, MemberId, MemberReport, Rule } from '../../src/cluster/index.ts';
+import { lagBytes, parseStreamName } from '../../src/cluster/index.ts';
+import type { Decision, View } from '../../src/failover/index.ts';
+import { recruitOf } from '../../src/failover/index.ts';
+import type { SimAgent } from './agent.ts';
+import { ackSetOf, type SimPostgres } from './postgres.ts';
+import { endOf, holds, type WalRecord } from './wal.ts';
+import type { World } from './world.ts';
+
+export class Violation extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(`${code}: ${message}`);
+    this.code = code;
+  }
+}
+
+interface Loss {
+  readonly term: number;
+  readonly bytes: number;
+}
+
+/** The invariants of the failover protocol, checked on what is really so, not on what anybody believes. */
+export class Checks {
+  readonly #world: World;
+  /** Acknowledged to a client, or shown as safe by an open primary. */
+  acknowledged: WalRecord[] = [];
+  acknowledgements = 0;
+  failovers = 0;
+  losses: Loss[] = [];
+  #promotedTimelines = new Set<number>();
+  #highestTimeline = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  #fail(code: string, message: string): never {
+    throw new Violation(code, message);
+  }
+
+  /** S1, S4, S6, S12: what the store says, whenever it changes. */
+  storeChanged(before: ClusterState, after: ClusterState, by: string): void {
+    const [old, rule] = [before.rule, after.rule];
+    this.#world.trace('store', describeState(after));
+    if ((after.proposal?.term ?? 0) < (before.proposal?.term ?? 0)) this.#fail('S1', 'the proposed term fell');
+    if (after.proposal !== null && after.proposal.term !== before.proposal?.term) this.#raised(after, by);
+    if (rule === null || rule === old) return;
+    if (old !== null && rule.term < old.term) this.#fail('S1', `term ${rule.term} after ${old.term}`);
+    if (old !== null && rule.term === old.term) {
+      if (rule.primary !== old.primary || rule.timeline !== old.timeline) this.#fail('S1', `two primaries in term ${rule.term}`);
+      const primary = this.#world.servers.get(rule.primary);
+      if (primary) this.acknowledgingSets(primary);
+      return;
+    }
+    if (rule.timeline <= this.#highestTimeline && old !== null) this.#fail('S1', `timeline ${rule.timeline} was given out before`);
+    this.#highestTimeline = rule.timeline;
+    if (old !== null) this.#elected(before, after, rule);
+  }
+
+  #elected(before: ClusterState, after: ClusterState, rule: Rule): void {
+    this.failovers++;
+    const server = this.#world.servers.get(rule.primary)!;
+    if (server.data !== 'whole') this.#fail('S8', `${rule.primary} was elected with half a clone`);
+    const lost = this.acknowledged.filter(record => !holds(server.wal, record) || record.index >= server.flushed);
+    if (lost.length === 0) return;
+    const accepted = before.intent?.kind === 'failover' && before.intent.acceptDataLoss;
+    const async = before.durability.mode === 'async' && before.rule!.acks === 0;
+    if (!accepted && !async)
+      this.#fail('S4', `${rule.primary}, elected for term ${rule.term}, lacks ${lost.length} acknowledged writes, the first at ${lost[0]!.endLsn} of timeline ${lost[0]!.timeline}`);
+    this.acknowledged = this.acknowledged.filter(record => !lost.includes(record));
+    if (async && !accepted) this.losses.push({ term: rule.term, bytes: lagBytes(lost.at(-1)!.endLsn, endOf(server.wal)) });
+    void after;
+  }
+
+  /** V: a primary is called lost while a replica that its caller can hear streams from it. */
+  #raised(after: ClusterState, by: string): void {
+    if (after.proposal!.trigger !== 'primary-lost' || after.rule === null) return;
+    const world = this.#world;
+    const primary = world.servers.get(after.rule.primary);
+    if (!primary?.leads || primary.frozen) return;
+    for (const [id, connection] of primary.connections) {
+      const agent = world.agents.get(id)!;
+      const steady = agent.well && world.now - Math.max(agent.thawedAtMs, world.lastFaultMs) > 3000 && connection.replica.receiver === connection;
+      if (steady && world.now - connection.replica.lastMessageAtMs < 300 && world.calmFor(id) && world.calmFor(by))
+        this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
+    }
+  }
+
+  /** S4 again, at the moment that counts, and S1: no timeline is begun twice. */
+  promoted(server: SimPostgres): void {
+    this.#world.trace(server.id, `promoted to timeline ${server.timeline}`);
+    if (this.#promotedTimelines.has(server.timeline)) this.#fail('S1', `timeline ${server.timeline} was begun twice, now by ${server.id}`);
+    this.#promotedTimelines.add(server.timeline);
+  }
+
+  primaryRuns(server: SimPostgres): void {
+    this.acknowledgingSets(server);
+    const rule = this.#world.store.state.rule;
+    if (rule === null || rule.primary !== server.id || rule.timeline !== server.timeline) return;
+    const lost = this.acknowledged.find(record => !holds(server.wal, record));
+    if (lost) this.#fail('S4', `${server.id} leads term ${rule.term} without the acknowledged write at ${lost.endLsn}`);
+  }
+
+  /** S5: every set that can acknowledge now meets every set that can elect. */
+  acknowledgingSets(server: SimPostgres): void {
+    const rule = this.#world.store.state.rule;
+    if (rule === null || rule.acks === 0 || !server.leads || rule.primary !== server.id || rule.timeline !== server.timeline) return;
+    const sets = [server.waitsFor, ...[...server.connections.values()].map(connection => connection.set)].map(ackSetOf);
+    const acks = Math.min(...sets.map(set => set.acks));
+    const members = new Set(sets.flatMap(set => set.cohort));
+    const strangers = [...members].filter(id => !rule.cohort.includes(id)).length;
+    if (acks - strangers < rule.acks)
+      this.#fail('S5', `${server.id} may acknowledge with ${acks} of ${[...members].join(',')}, while the store has ${rule.acks} of ${rule.cohort.join(',')}`);
+  }
+
+  /** S3: a client was told that this is committed. */
+  acknowledge(record: WalRecord, server: SimPostgres, guarded: boolean): void {
+    this.acknowledgements++;
+    const rule = this.#world.store.state.rule!;
+    const leads = rule.primary === server.id && rule.timeline === server.timeline;
+    const leader = this.#world.servers.get(rule.primary)!;
+    if (!leads && rule.timeline > server.timeline && !holds(leader.wal, record)) {
+      const agent = this.#world.agents.get(server.id)!;
+      const blind = !agent.well || this.#world.now - agent.thawedAtMs < 250 || agent.postgres.disk === 'frozen' || this.#world.accepted;
+      if (guarded || !blind) this.#fail('S3', `${server.id} of timeline ${server.timeline} acknowledged a write while ${rule.primary} leads term ${rule.term}`);
+      return;
+    }
+    this.acknowledged.push(record);
+  }
+
+  /** S4: what an open primary shows must never be lost. */
+  confirmed(agent: SimAgent): void {
+    const { wal } = agent.postgres;
+    const rule = this.#world.store.state.rule!;
+    if (rule.primary !== agent.id || rule.timeline !== agent.postgres.timeline) return;
+    const upTo = Math.min(agent.openIndex, wal.length);
+    for (let i = Math.max(0, upTo - 20); i < upTo; i++) this.acknowledged.push(wal[i]!);
+  }
+
+  /** S7: who has answered an election acknowledges nothing for an older term. */
+  replies(replica: SimPostgres, applicationName: string): void {
+    const term = parseStreamName(applicationName)?.term ?? 0;
+    const { answeredTerm } = this.#world.agents.get(replica.id)!;
+    if (answeredTerm > term) this.#fail('S7', `${applicationName} acknowledges after it answered term ${answeredTerm}`);
+  }
+
+  /** S2: a promise is on disk before anybody hears of it, and is never taken back. */
+  published(agent: SimAgent, report: MemberReport): void {
+    if (report.promisedTerm < agent.publishedPromise) this.#fail('S2', `${agent.id} promised ${agent.publishedPromise}, and now ${report.promisedTerm}`);
+    agent.publishedPromise = report.promisedTerm;
+    if (recruitOf(report, report.promisedTerm) !== null) agent.answeredTerm = Math.max(agent.answeredTerm, report.promisedTerm);
+    else if (report.server.kind === 'replica' && report.server.followsAs !== null) agent.answeredTerm = Math.min(agent.answeredTerm, report.promisedTerm);
+  }
+
+  /** S8: nothing is wiped or rewound unless the leader of a term holds all that was acknowledged. */
+  destroys(agent: SimAgent, primary: MemberId): void {
+    const server = this.#world.servers.get(primary)!;
+    if (!server.leads) this.#fail('S8', `${agent.id} gives up its data while ${primary} leads nothing`);
+    const own = this.acknowledged.find(record => holds(agent.postgres.wal, record) && !holds(server.wal, record));
+    if (own) this.#fail('S8', `${agent.id} gives up the acknowledged write at ${own.endLsn} that ${primary} lacks`);
+  }
+
+  streams(prefix: boolean, primary: SimPostgres, replica: SimPostgres): void {
+    if (!prefix) this.#fail('corrupt', `${replica.id} took WAL of ${primary.id} on top of a different history`);
+  }
+
+  /** S11: paused means no automatic action. */
+  decided(view: View, decisions: readonly Decision[]): void {
+    if (view.state.paused === null) return;
+    for (const { action } of decisions) {
+      const refusal = action.kind === 'change-store' && action.next.intent === null && action.next.rule === view.state.rule && action.next.proposal === view.state.proposal;
+      if (!refusal && action.kind !== 'alarm') this.#fail('S11', `${view.self} does ${action.kind} while paused`);
+    }
+  }
+
+  /** S12: at the end, each asynchronous loss stands in the history, to the byte. */
+  atEnd(): void {
+    const { history } = this.#world.store.state;
+    for (const { term, bytes } of this.losses) {
+      const reported = history.find(record => record.term === term)?.lostBytes ?? 0;
+      if (reported < bytes) this.#fail('S12', `term ${term} lost ${bytes} bytes, and ${reported} were reported`);
+    }
+  }
+}
+
+function describeState({ rule, proposal, intent, paused }: ClusterState): string {
+  const r = rule && `term ${rule.term} ${rule.primary} [${rule.cohort.join(',')}] acks ${rule.acks} tl ${rule.timeline}${rule.established ? '' : ' not established'}`;
+  return `${r} proposal ${proposal?.term}${intent ? ` ${intent.kind}` : ''}${paused ? ' paused' : ''}`;
+}

@@ -1,0 +1,249 @@
+import type { MemberReport, ServerReport, WalPosition } from '../../src/cluster/index.ts';
+import { parseStreamName } from '../../src/cluster/index.ts';
+import type { Decision, View } from '../../src/failover/index.ts';
+import { electionUnderWay } from '../../src/failover/index.ts';
+import type { SimAgent } from './agent.ts';
+import type { SimPostgres } from './postgres.ts';
+import { FIRST_LSN, type WalRecord } from './wal.ts';
+
+/** A deliberate fault in the brain, in the agent or in the model of PostgreSQL; the plain one has none. */
+export class Mutation {
+  readonly syncsPromise: boolean = true;
+  readonly heedsPromotionNote: boolean = true;
+  readonly namesBeforePromotion: boolean = true;
+  readonly reportsPromotion: boolean = true;
+  readonly settlesFirst: boolean = true;
+  readonly hidesHalfClones: boolean = true;
+  readonly cancelledCountsAsAcknowledged: boolean = false;
+
+  /** What the brain is shown. */
+  view(view: View, _agent: SimAgent): View {
+    return view;
+  }
+
+  decisions(decisions: readonly Decision[], _view: View, _agent: SimAgent): readonly Decision[] {
+    return decisions;
+  }
+
+  report(report: MemberReport, _agent: SimAgent): MemberReport {
+    return report;
+  }
+
+  observe(postgres: SimPostgres): ServerReport {
+    return postgres.observe();
+  }
+
+  /** Where a replica says its WAL ends while it still replays after a restart. */
+  uncertainEnd(_end: WalPosition, _wal: readonly WalRecord[]): WalPosition | null {
+    return null;
+  }
+
+  /** Whether a name in synchronous_standby_names stands for this application_name. */
+  matches(name: string, applicationName: string): boolean {
+    return name === applicationName;
+  }
+
+  leaseSent(_agent: SimAgent, sentAtMs: number): number {
+    return sentAtMs;
+  }
+
+  halfClone(_postgres: SimPostgres, _source: SimPostgres): void {}
+}
+
+const withRule = (view: View, change: Partial<NonNullable<View['state']['rule']>>): View =>
+  view.state.rule === null ? view : { ...view, state: { ...view.state, rule: { ...view.state.rule, ...change } } };
+
+/** One promise is enough to elect. */
+class OneRecruit extends Mutation {
+  override view(view: View): View {
+    const rule = view.state.rule;
+    if (rule === null || !electionUnderWay(view.state) || rule.acks === 0) return view;
+    return withRule(view, { acks: rule.cohort.length, before: [] });
+  }
+}
+
+/** An election under a rule that is not established ignores the rules before it. */
+class NoJointRules extends Mutation {
+  override view(view: View): View {
+    return electionUnderWay(view.state) ? withRule(view, { before: [] }) : view;
+  }
+}
+
+/** The store follows a smaller cohort before its members hold all that was acknowledged. */
+class NoBarrier extends Mutation {
+  override view(view: View, agent: SimAgent): View {
+    const names = agent.postgres.namesText;
+    return { ...view, local: { ...view.local, namesInForceSince: { names, lsn: 0n } } };
+  }
+}
+
+class PromoteBeforeNames extends Mutation {
+  override readonly namesBeforePromotion: boolean = false;
+}
+
+/** What an old term left counts as safe as soon as a replica streams. */
+class OpenAtOnce extends Mutation {
+  override view(view: View): View {
+    const { open } = view.local;
+    const rule = view.state.rule;
+    const opened = rule !== null && open !== null && rule.primary === view.self ? withRule(view, { acks: electionUnderWay(view.state) ? rule.acks : 0 }) : view;
+    return rule?.established === false && open !== null ? opened : { ...view, local: { ...view.local, open: open && { ...open, barrierLsn: 0n } } };
+  }
+
+  override decisions(decisions: readonly Decision[], view: View, agent: SimAgent): readonly Decision[] {
+    const real = agent.state?.rule;
+    return decisions.map(decision => {
+      const { action } = decision;
+      if (action.kind !== 'change-store' || !real || view.state.rule === real || action.next.rule?.term !== real.term) return decision;
+      return { ...decision, action: { ...action, next: { ...action.next, rule: { ...action.next.rule, acks: real.acks } } } };
+    });
+  }
+}
+
+class PromiseNotSynced extends Mutation {
+  override readonly syncsPromise: boolean = false;
+}
+
+/** After a restart the receive position stands at the beginning of a segment, and is taken for the end of what is on disk. */
+class ReceiveLsnAfterRestart extends Mutation {
+  override uncertainEnd(end: WalPosition): WalPosition {
+    return { ...end, lsn: end.lsn > FIRST_LSN + 2000n ? end.lsn - 2000n : FIRST_LSN };
+  }
+}
+
+/** The lease is reckoned on the wall clock, which jumps. */
+class WallClockLease extends Mutation {
+  override view(view: View, agent: SimAgent): View {
+    const { wallJumpMs } = agent;
+    return { ...view, local: { ...view.local, leaseSentAtMs: view.local.leaseSentAtMs - Math.min(0, wallJumpMs) } };
+  }
+}
+
+/** Positions are compared by LSN, whatever timeline they are on. */
+class LsnOnly extends Mutation {
+  override view(view: View): View {
+    const { rule } = view.state;
+    if (rule === null || !electionUnderWay(view.state)) return view;
+    const members = Object.fromEntries(
+      Object.entries(view.members).map(([id, heard]) => {
+        const { server } = heard.report;
+        if (server.kind !== 'replica' || server.walEnd === null) return [id, heard];
+        const walEnd = { ...server.walEnd, timeline: rule.timeline };
+        return [id, { ...heard, report: { ...heard.report, server: { ...server, walEnd } } }];
+      }),
+    );
+    return { ...view, members };
+  }
+}
+
+/** The leftovers of an unfinished clone look like a data directory. */
+class HalfCloneElectable extends Mutation {
+  override readonly hidesHalfClones: boolean = false;
+
+  override halfClone(postgres: SimPostgres, source: SimPostgres): void {
+    postgres.systemId = source.systemId;
+    postgres.wal = source.wal.slice(0, Math.max(1, source.flushed >> 1));
+    postgres.flushed = postgres.wal.length;
+    postgres.timeline = source.timeline;
+    postgres.history = source.history;
+  }
+
+  override observe(postgres: SimPostgres): ServerReport {
+    if (postgres.data === 'partial' && postgres.wal.length > 0)
+      return {
+        kind: 'replica',
+        timeline: postgres.timeline,
+        history: postgres.history,
+        receiveLsn: null,
+        replayLsn: null,
+        walEnd: { timeline: postgres.timeline, lsn: postgres.lsnAt(postgres.flushed), history: postgres.history },
+        receiver: null,
+        replayPaused: false,
+        followsAs: null,
+      };
+    return postgres.observe();
+  }
+
+  override report(report: MemberReport): MemberReport {
+    return { ...report, operation: null };
+  }
+}
+
+/** Replicas that still stream do not keep anybody from calling their primary dead. */
+class NoVeto extends Mutation {
+  override view(view: View): View {
+    const members = Object.fromEntries(
+      Object.entries(view.members).map(([id, heard]) => {
+        const { server } = heard.report;
+        if (id === view.self || server.kind !== 'replica' || server.receiver === null) return [id, heard];
+        return [id, { ...heard, report: { ...heard.report, server: { ...server, receiver: { ...server.receiver, lastMessageAgeMs: 1e6 } } } }];
+      }),
+    );
+    const self = members[view.self];
+    if (self?.report.server.kind === 'replica' && self.report.server.receiver !== null) {
+      const { server } = self.report;
+      members[view.self] = { ...self, report: { ...self.report, server: { ...server, receiver: { ...server.receiver!, lastMessageAgeMs: 1e6 } } } };
+    }
+    return { ...view, members };
+  }
+}
+
+/** An agent that restarts forgets that it had asked PostgreSQL to promote, and answers as an isolated replica. */
+class ForgetsPromotion extends Mutation {
+  override readonly heedsPromotionNote: boolean = false;
+  override readonly reportsPromotion: boolean = false;
+}
+
+/** The names in synchronous_standby_names carry no term. */
+class NamesWithoutTerm extends Mutation {
+  override matches(name: string, applicationName: string): boolean {
+    return parseStreamName(name)?.id === parseStreamName(applicationName)?.id;
+  }
+}
+
+/** A member answers the recruit with its promise alone: it still streams, or still is a primary. */
+class AnswersBeforeIsolation extends Mutation {
+  override report(report: MemberReport): MemberReport {
+    const { server } = report;
+    if (server.kind === 'replica' && server.walEnd !== null && server.followsAs !== null && (parseStreamName(server.followsAs)?.term ?? 0) < report.promisedTerm)
+      return { ...report, server: { ...server, followsAs: null, receiver: null } };
+    return report;
+  }
+
+  override decisions(decisions: readonly Decision[]): readonly Decision[] {
+    return decisions.filter(({ action }) => action.kind !== 'isolate');
+  }
+}
+
+/** A commit whose wait for replicas was cancelled is told to the client as done. */
+class CancelledWaitAcknowledged extends Mutation {
+  override readonly cancelledCountsAsAcknowledged: boolean = true;
+}
+
+/** The replica is the primary of whoever promised to it: an old primary that promised is not fenced. */
+class NoLeaseFence extends Mutation {
+  override decisions(decisions: readonly Decision[], view: View): readonly Decision[] {
+    return view.state.rule?.acks === 0 ? decisions.filter(({ action }) => action.kind !== 'fence') : decisions;
+  }
+}
+
+export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
+  'one promise elects': OneRecruit,
+  'rules before the present one are ignored': NoJointRules,
+  'the store follows a smaller cohort without a barrier': NoBarrier,
+  'promoted before its synchronous names are set': PromoteBeforeNames,
+  'an older term counts before the new one is established': OpenAtOnce,
+  'the promise is not synced': PromiseNotSynced,
+  'receive LSN taken for the end after a restart': ReceiveLsnAfterRestart,
+  'wall clock in the lease': WallClockLease,
+  'LSNs compared across timelines': LsnOnly,
+  'a half-cloned member is electable': HalfCloneElectable,
+  'the veto of streaming replicas is ignored': NoVeto,
+  'a promotion under way is forgotten': ForgetsPromotion,
+  'names without the term': NamesWithoutTerm,
+  'answered before isolated': AnswersBeforeIsolation,
+  'a cancelled wait counts as acknowledged': CancelledWaitAcknowledged,
+  'no fence when the lease ends': NoLeaseFence,
+};
+
+export const NO_MUTATION: Mutation = new Mutation();

@@ -1,0 +1,182 @@
+import type { ClusterState, Durability, FailoverConfig, MemberId, MemberSpec, Rule } from '../../src/cluster/index.ts';
+import { DEFAULT_FAILOVER } from '../../src/cluster/index.ts';
+import { decide } from '../../src/failover/index.ts';
+import { SimAgent } from './agent.ts';
+import { Checks } from './checks.ts';
+import { EventQueue } from './events.ts';
+import { type Mutation, NO_MUTATION } from './mutations.ts';
+import { Network, STORE } from './network.ts';
+import { SimPostgres } from './postgres.ts';
+import { Random } from './random.ts';
+import { SimStore, type StoredReport } from './store.ts';
+import { keepConnecting } from './streaming.ts';
+import { append } from './wal.ts';
+import { SimWriters } from './writers.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly members: number;
+  readonly durability: Durability;
+  readonly fromScratch: boolean;
+  readonly config?: Partial<FailoverConfig>;
+  readonly specs?: Readonly<Record<MemberId, Partial<MemberSpec>>>;
+  readonly mutation?: Mutation;
+  readonly trace?: boolean;
+  readonly registered?: number;
+}
+
+/** A whole cluster in virtual time. */
+export class World {
+  readonly events = new EventQueue();
+  readonly network = new Network();
+  readonly random: Random;
+  readonly mutation: Mutation;
+  readonly config: FailoverConfig;
+  readonly store: SimStore;
+  readonly servers = new Map<MemberId, SimPostgres>();
+  readonly agents = new Map<MemberId, SimAgent>();
+  readonly checks: Checks;
+  readonly writers: SimWriters;
+  readonly decide = decide;
+  readonly lines: string[] = [];
+  readonly #trace: boolean;
+  routersDrained = false;
+  /** When something was last broken or mended. */
+  lastFaultMs = 0;
+  /** An operator accepted the loss of data at some time in this run. */
+  accepted = false;
+
+  constructor(options: WorldOptions) {
+    this.random = new Random(options.seed, 1);
+    this.mutation = options.mutation ?? NO_MUTATION;
+    this.#trace = options.trace ?? false;
+    this.config = { ...DEFAULT_FAILOVER, replicaTimeoutMs: 2500, drainTimeoutMs: 600, ...options.config };
+    this.checks = new Checks(this);
+    const ids = Array.from({ length: options.members }, (_, i) => `n${i + 1}`);
+    this.store = new SimStore(this, emptyState(ids, options));
+    for (const id of ids) {
+      const server = new SimPostgres(this, id);
+      this.servers.set(id, server);
+      this.agents.set(id, new SimAgent(this, server));
+      keepConnecting(this, server);
+    }
+    if (!options.fromScratch) this.#ready(ids, options.durability);
+    for (const agent of this.agents.values()) agent.start();
+    this.writers = new SimWriters(this);
+  }
+
+  get now(): number {
+    return this.events.nowMs;
+  }
+
+  /** A cluster that has been running: as bootstrap and the first cohort changes leave it. */
+  #ready(ids: readonly MemberId[], durability: Durability): void {
+    const [primary, ...others] = ids as [MemberId, ...MemberId[]];
+    const first = this.servers.get(primary)!;
+    first.initialise('sys');
+    for (let i = 0; i < 5; i++) append(first.wal, 1, 'write');
+    first.flushed = first.wal.length;
+    for (const id of others) {
+      const server = this.servers.get(id)!;
+      server.data = 'whole';
+      server.systemId = 'sys';
+      server.wal = [...first.wal];
+      server.flushed = server.wal.length;
+    }
+    const cohort = durability.mode === 'async' ? [] : others.filter(id => !this.store.state.members[id]!.nosync);
+    const rule: Rule = { term: 1, primary, cohort, acks: Math.min(durability.acks, cohort.length), timeline: 1, established: true, before: [] };
+    for (const agent of this.agents.values()) agent.durablePromise = 1;
+    const proposal = { term: 1, by: primary, trigger: 'bootstrap', atMs: 0, noticedMs: 0 } as const;
+    this.store.state = { ...this.store.state, systemId: 'sys', rule, proposal };
+  }
+
+  trace(who: string, what: string): void {
+    if (this.#trace) this.lines.push(`${this.now.toFixed(0).padStart(7)} ms  ${who.padEnd(5)} ${what}`);
+  }
+
+  poke(id: MemberId): void {
+    this.agents.get(id)?.poke();
+  }
+
+  listeners(except: MemberId | null): readonly MemberId[] {
+    return [...[...this.agents.keys()].filter(id => id !== except), 'router'];
+  }
+
+  hearState(id: MemberId, revision: number, state: ClusterState): void {
+    if (id === 'router') this.writers.hearState(revision, state);
+    else this.agents.get(id)!.hearState(revision, state);
+  }
+
+  hearReport(id: MemberId, stored: StoredReport): void {
+    if (id === 'router') this.writers.hearReport(stored);
+    else this.agents.get(id)!.hearReport(stored);
+  }
+
+  /** Nothing hampers this node on its way to the store, and none of its parts is broken. */
+  calmFor(id: string): boolean {
+    const agent = this.agents.get(id);
+    return this.store.available && this.network.slowMs === 0 && this.network.bothWays(id, STORE) && (agent === undefined || agent.well);
+  }
+
+  run(forMs: number): void {
+    const untilMs = this.now + forMs;
+    while (this.events.step(untilMs));
+  }
+
+  /** Runs until the condition holds; false when it does not within the time. */
+  runUntil(condition: () => boolean, withinMs: number): boolean {
+    const untilMs = this.now + withinMs;
+    while (this.now < untilMs) {
+      if (condition()) return true;
+      this.run(50);
+    }
+    return condition();
+  }
+
+  get leader(): SimPostgres | null {
+    const { rule } = this.store.state;
+    const server = rule && this.servers.get(rule.primary);
+    return server?.leads && server.timeline === rule?.timeline ? server : null;
+  }
+
+  /** Why the cluster is not healthy; null when it is. */
+  illness(): string | null {
+    const { rule, members, durability, proposal } = this.store.state;
+    if (rule === null) return 'no rule';
+    if (proposal !== null && proposal.term > rule.term) return 'an election is under way';
+    if (!rule.established) return 'the term is not established';
+    const { leader } = this;
+    if (leader === null || leader.frozen) return 'no primary';
+    const open = this.agents.get(leader.id)!.open;
+    if (!open?.confirmed || open.term !== rule.term) return 'the primary is not open';
+    for (const { id, nosync, lifecycle } of Object.values(members)) {
+      if (id === leader.id) continue;
+      if (lifecycle === 'leaving') return `${id} has not left`;
+      if (leader.connections.get(id) === undefined) return `${id} does not stream`;
+      if (durability.mode === 'quorum' && !nosync && !rule.cohort.includes(id)) return `${id} is not in the cohort`;
+    }
+    const acks = durability.mode === 'async' ? 0 : Math.min(durability.acks, rule.cohort.length);
+    return rule.acks === acks && leader.namesInForce() ? null : 'the cohort is being changed';
+  }
+}
+
+function emptyState(ids: readonly MemberId[], options: WorldOptions): ClusterState {
+  const members = Object.fromEntries(
+    ids.map((id, i): [MemberId, MemberSpec] => [
+      id,
+      {
+        id,
+        host: id,
+        port: 5432 + i,
+        priority: 100,
+        nofailover: false,
+        nosync: false,
+        zone: null,
+        readWeight: 100,
+        lifecycle: 'member',
+        ...options.specs?.[id],
+      },
+    ]),
+  );
+  return { schema: 1, name: 'sim', systemId: null, proposal: null, rule: null, members, intent: null, paused: null, durability: options.durability, history: [] };
+}
