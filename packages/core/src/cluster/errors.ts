@@ -66,6 +66,7 @@ export const ERRORS = {
     exit: 'error',
   },
   'bad-option': { message: '{option}: {why}.', action: 'See `understudy {command} --help`.', exit: 'usage' },
+  'bad-usage': { message: '{why}.', action: 'See `{help}`.', exit: 'usage' },
   'unknown-key': {
     message: 'Unknown setting {key} in {path}.{hint}',
     action: 'Correct or remove it. Nothing was started.',

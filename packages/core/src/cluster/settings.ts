@@ -20,7 +20,7 @@ export interface RoutingSettings {
 
 export interface ProxySettings {
   readonly maxClients: number;
-  readonly poolSize: number;
+  readonly maxHeld: number;
   readonly holdTimeoutMs: number;
 }
 
@@ -97,8 +97,8 @@ const failover = z.strictObject({
 const routing = z.strictObject({
   freshWaitMs: milliseconds.default(20).describe('How long a read waits for a replica to become fresh enough.'),
   onStale: oneOf(['wait', 'primary', 'error'])
-    .default('primary')
-    .describe('What becomes of a read when no replica is fresh enough after freshWaitMs.'),
+    .default('wait')
+    .describe('When no replica is fresh enough: wait up to freshWaitMs and then take the primary, the primary at once, or an error.'),
   maxLagMs: milliseconds.default(1000).describe('The greatest age of what a read at level bounded may see.'),
   readsOnPrimary: oneOf(['never', 'fallback', 'share'])
     .default('fallback')
@@ -107,7 +107,7 @@ const routing = z.strictObject({
 
 const proxy = z.strictObject({
   maxClients: whole(1, 100_000).default(10_000).describe('The most client connections at a time.'),
-  poolSize: whole(1, 1000).default(40).describe('The most connections to one server.'),
+  maxHeld: whole(1, 100_000).default(10_000).describe('The most statements that wait for a primary at a time.'),
   holdTimeoutMs: milliseconds.default(30_000).describe('How long a statement waits for a primary before the client gets an error.'),
 });
 

@@ -1,0 +1,17 @@
+import { existsSync } from 'node:fs';
+import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
+import type { CommandContext, TargetOptions } from '../context.ts';
+import { stopCluster } from '../stop-cluster.ts';
+import { findLocalCluster } from '../target.ts';
+
+export async function run(context: CommandContext, options: TargetOptions): Promise<ExitCode> {
+  const cluster = await findLocalCluster(context, options, 'down');
+  if (!existsSync(cluster.paths.marker) && cluster.supervisorPid === null) {
+    throw new UnderstudyError('no-cluster', { path: cluster.paths.root });
+  }
+  const outcome = await stopCluster(cluster, text => {
+    if (!options.json) context.terminal.err(`${text}\n`);
+  });
+  context.terminal.out(options.json ? `${JSON.stringify(outcome)}\n` : `${outcome.message}\n`);
+  return EXIT.ok;
+}

@@ -1,0 +1,50 @@
+import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
+import type { ApiClient } from './api-client.ts';
+import type { CommandContext, TargetOptions } from './context.ts';
+import { connect } from './target.ts';
+
+export interface Operation {
+  /** The command, for messages. */
+  readonly command: string;
+  readonly method: 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Said on stderr while it is waited for. */
+  readonly doing: string;
+  readonly timeoutMs: number;
+  /** What GET /plan is asked with --dry-run; null: there is nothing to plan. */
+  readonly plan: Readonly<Record<string, string>> | null;
+}
+
+export interface OperationOptions extends TargetOptions {
+  readonly dryRun?: boolean;
+}
+
+/** Asks the cluster to do something, waits for the outcome, and tells it; with --dry-run only what would happen. */
+export async function operate(context: CommandContext, options: OperationOptions, operation: Operation): Promise<ExitCode> {
+  const client = await connect(context, options, operation.command);
+  if (options.dryRun && operation.plan) return await showPlan(client, context, options, operation.plan);
+  const { terminal } = context;
+  if (!options.json) terminal.err(`${operation.doing}…\n`);
+  const result = await client.operate(operation.method, operation.path, operation.body, operation.timeoutMs);
+  terminal.out(options.json ? `${JSON.stringify(result)}\n` : `${result.message}\n`);
+  return EXIT.ok;
+}
+
+/** Throws the refusal, so that a dry run exits as the operation itself would. */
+async function showPlan(
+  client: ApiClient,
+  context: CommandContext,
+  options: OperationOptions,
+  query: Readonly<Record<string, string>>,
+): Promise<ExitCode> {
+  const plan = await client.plan(query);
+  if (plan.refusal && !options.json) throw new UnderstudyError(plan.refusal.code, plan.refusal.details);
+  if (options.json) {
+    context.terminal.out(`${JSON.stringify(plan)}\n`);
+    return plan.refusal ? new UnderstudyError(plan.refusal.code, plan.refusal.details).exit : EXIT.ok;
+  }
+  context.terminal.out(`${plan.steps.map((step, i) => `${i + 1}. ${step}`).join('\n')}\n`);
+  context.terminal.err('nothing was done (--dry-run)\n');
+  return EXIT.ok;
+}

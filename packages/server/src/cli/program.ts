@@ -1,0 +1,154 @@
+import { CONSISTENCY_LEVELS, didYouMean, type ExitCode, REPLICAS_MAX, REPLICAS_MIN, UnderstudyError } from '@understudy/core/cluster';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { CommandContext, TargetOptions } from './context.ts';
+
+/** Tells the caller how the command that was run wants to exit. */
+export type OnExit = (code: ExitCode) => void;
+
+/** A command's module; loaded when the command is run, so that `--help` and quick commands start quickly. */
+type Load<O> = () => Promise<{ readonly run: (context: CommandContext, options: O) => Promise<ExitCode> }>;
+
+/** All commands of DESIGN.md's list, with their flags. Also the source of the reference and of shell completion. */
+export function createProgram(context: CommandContext, onExit: OnExit, version: string): Command {
+  const program = new Command('understudy')
+    .description(
+      'Primary–replica PostgreSQL in one command: one primary, replicas that carry the reads, one address, failover under a second.',
+    )
+    .version(version)
+    .enablePositionalOptions(false)
+    .helpCommand(true);
+  const define = <O extends TargetOptions>(parent: Command, name: string, description: string, load: Load<O>): Command =>
+    withTarget(parent.command(name).description(description)).action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command;
+      onExit(await (await load()).run(context, { ...command.opts(), ...operands(command) } as unknown as O));
+    });
+  addLifecycle(program, define);
+  addLooking(program, define);
+  addOperations(program, define);
+  addHelpers(program, define);
+  return program;
+}
+
+type Define = <O extends TargetOptions>(parent: Command, name: string, description: string, load: Load<O>) => Command;
+
+/** Arguments by their names, as if they were flags. */
+function operands(command: Command): Record<string, unknown> {
+  return Object.fromEntries(command.registeredArguments.map((argument, i) => [argument.name(), command.processedArgs[i]]));
+}
+
+function withTarget(command: Command): Command {
+  return command
+    .option('--data <dir>', 'directory of the cluster (default: ./understudy-data)')
+    .option('--url <url>', 'HTTP API of a cluster elsewhere, e.g. http://127.0.0.1:8008; operations need UNDERSTUDY_TOKEN')
+    .option('--json', 'machine-readable output on stdout; errors as one JSON line on stderr');
+}
+
+function addLifecycle(program: Command, define: Define): void {
+  const up = define(program, 'up', 'Create the cluster, or resume the one that is there.', () => import('./commands/up.ts'))
+    .option('--port <port>', 'port of the router (default: 5432, or the next free one)')
+    .option('--http-port <port>', 'port of the HTTP API and the dashboard (default: 8008, or the next free one)')
+    .option('--host <address>', 'address on which the router listens (default: 127.0.0.1)')
+    .option('--http-host <address>', 'address on which the HTTP API listens (default: 127.0.0.1)')
+    .option('--replicas <count>', `how many replicas, ${REPLICAS_MIN} to ${REPLICAS_MAX} (default: 2)`)
+    .option('--durability <mode>', 'quorum or async (default: quorum)')
+    .option('--consistency <level>', `${CONSISTENCY_LEVELS.join(', ')} (default: strong)`)
+    .option('--provider <name>', 'embedded or system (default: embedded)')
+    .option('--bin-dir <dir>', 'directory of the PostgreSQL programs, for the provider system')
+    .option('--config <file>', 'configuration file (default: understudy.yaml, if there is one)')
+    .option('--detach', 'return when the cluster is healthy, and leave it running')
+    .addOption(new Option('--background').hideHelp());
+  hideUrl(up);
+  hideUrl(define(program, 'down', 'Stop the cluster cleanly.', () => import('./commands/down.ts')));
+  hideUrl(
+    define(program, 'destroy', 'Stop the cluster and delete all of its data.', () => import('./commands/destroy.ts')).option(
+      '--yes',
+      'really delete',
+    ),
+  );
+}
+
+/** These work on a directory of this machine only. */
+function hideUrl(command: Command): void {
+  const url = command.options.find(option => option.long === '--url');
+  if (url) url.hidden = true;
+}
+
+function addLooking(program: Command, define: Define): void {
+  define(
+    program,
+    'status',
+    'Show the cluster. Exits with 0 healthy, 3 degraded, 4 no primary.',
+    () => import('./commands/status.ts'),
+  ).option('--watch', 'draw it anew every second until Ctrl-C');
+  define(program, 'url', 'Print where to connect, with the password.', () => import('./commands/url.ts')).addOption(
+    new Option('--role <role>', 'who to connect to').choices(['router', 'primary', 'replica']).default('router'),
+  );
+  define(program, 'psql', 'Open psql on the router; what follows -- goes to psql.', () => import('./commands/psql.ts'))
+    .addOption(new Option('--role <role>', 'who to connect to').choices(['router', 'primary', 'replica']).default('router'))
+    .argument('[args...]', "psql's own arguments")
+    .allowUnknownOption();
+  define(program, 'events', 'Show what has happened, oldest first.', () => import('./commands/events.ts'))
+    .option('--follow', 'go on as it happens, until Ctrl-C')
+    .option('--limit <count>', 'at most so many, the newest', wholeNumber(1, 2000), 50);
+  define(program, 'explain', 'Say where a statement would run, and why.', () => import('./commands/explain.ts')).argument(
+    '<sql>',
+    'the statement',
+  );
+}
+
+function addOperations(program: Command, define: Define): void {
+  const dryRun = 'say what would happen, and do nothing';
+  const replica = program.command('replica').description('Add or remove a replica.');
+  define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts'));
+  define(replica, 'remove', 'Remove a replica and its data.', () => import('./commands/replica-remove.ts'))
+    .argument('<id>', 'the member, e.g. n3')
+    .option('--dry-run', dryRun);
+  define(
+    program,
+    'switchover',
+    'Make another member the primary, without an error for any client.',
+    () => import('./commands/switchover.ts'),
+  )
+    .option('--to <id>', 'the member that shall lead (default: the best replica)')
+    .option('--dry-run', dryRun);
+  define(program, 'failover', 'Promote a replica now, without the help of the primary.', () => import('./commands/failover.ts'))
+    .option('--to <id>', 'the member that shall lead (default: the most advanced)')
+    .option('--accept-data-loss', 'also when acknowledged writes would be lost')
+    .option('--dry-run', dryRun);
+  define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts'));
+  define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts'));
+}
+
+function addHelpers(program: Command, define: Define): void {
+  define(
+    program,
+    'doctor',
+    'Check this machine: what would keep a cluster from running, and what to do.',
+    () => import('./commands/doctor.ts'),
+  );
+  program
+    .command('completion')
+    .description('Print a script that completes commands and flags.')
+    .addOption(new Option('--json').hideHelp())
+    .argument('<shell>', 'bash, zsh or fish')
+    .action(async (shell: string) => {
+      const { SHELLS, completionScript } = await import('./commands/completion.ts');
+      const known = SHELLS.find((name: string) => name === shell);
+      if (!known) {
+        throw new UnderstudyError('bad-usage', {
+          why: `${shell} is none of ${SHELLS.join(', ')}.${didYouMean(shell, SHELLS)}`,
+          command: 'completion',
+        });
+      }
+      program.configureOutput().writeOut?.(completionScript(known, program));
+    });
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}

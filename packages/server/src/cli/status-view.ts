@@ -1,0 +1,140 @@
+import { EXIT, type ExitCode, formatBytes } from '@understudy/core/cluster';
+import type { MemberStatus, StatusDocument } from '../api/types.ts';
+import { type Column, tableLines, wrap } from './table.ts';
+import type { Colors } from './terminal.ts';
+
+export interface ViewOptions {
+  readonly columns: number;
+  readonly colors: Colors;
+}
+
+/** How `status` exits. */
+export function exitOfVerdict(verdict: StatusDocument['verdict']): ExitCode {
+  switch (verdict) {
+    case 'healthy':
+      return EXIT.ok;
+    case 'degraded':
+      return EXIT.degraded;
+    case 'no-primary':
+      return EXIT.noPrimary;
+    default:
+      return verdict satisfies never;
+  }
+}
+
+/** The status for a person: the verdict in one line, the tree of members, where to connect. Ends with a line break. */
+export function renderStatus(status: StatusDocument, { columns, colors }: ViewOptions): string {
+  const members = tableLines(treeOf(status), memberColumns(status, colors), columns);
+  const [titles = '', ...rows] = members;
+  const alarms = status.alarms.flatMap(({ member, message }) =>
+    wrap(`${member}: ${message}`, columns - 7).map((line, i) => `${i === 0 ? '  alarm ' : '        '}${line}`),
+  );
+  const lines = [
+    ...verdictLines(status, { columns, colors }),
+    ...alarms.map(line => colors.red(line)),
+    '',
+    colors.dim(titles),
+    ...rows,
+    '',
+    ...wrap(routerLine(status), columns).map(line => line),
+    ...places(status).map(([name, place]) => `${colors.dim(name.padEnd(10))}${place}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function verdictLines(status: StatusDocument, { columns, colors }: ViewOptions): readonly string[] {
+  const word = status.verdict === 'no-primary' ? 'NO PRIMARY' : status.verdict.toUpperCase();
+  const paint = { healthy: colors.green, degraded: colors.yellow, 'no-primary': colors.red }[status.verdict];
+  const [first = '', ...more] = wrap(`${status.cluster} ${word} ${status.summary}`, columns);
+  return [first.replace(word, colors.bold(paint(word))), ...more];
+}
+
+interface TreeRow {
+  readonly member: MemberStatus;
+  readonly branch: string;
+}
+
+/** The primary first, and what streams from it below it. Without a primary all stand side by side. */
+function treeOf(status: StatusDocument): readonly TreeRow[] {
+  const primary = status.members.find(member => member.id === status.primary);
+  const others = status.members.filter(member => member !== primary);
+  if (!primary) return others.map(member => ({ member, branch: '' }));
+  const below = others.map((member, i) => ({ member, branch: i === others.length - 1 ? '└─ ' : '├─ ' }));
+  return [{ member: primary, branch: '' }, ...below];
+}
+
+function memberColumns(status: StatusDocument, colors: Colors): readonly Column<TreeRow>[] {
+  const allReads = Object.values(status.router.reads).reduce((sum, count) => sum + count, 0);
+  const share = (id: string): string => (allReads === 0 ? '-' : `${Math.round(((status.router.reads[id] ?? 0) / allReads) * 100)} %`);
+  const column = (title: string, align: 'left' | 'right', rank: number, cell: (member: MemberStatus) => string): Column<TreeRow> => ({
+    title,
+    align,
+    rank,
+    cell: ({ member }) => cell(member),
+  });
+  return [
+    { title: 'MEMBER', align: 'left', rank: 0, cell: ({ member, branch }) => branch + member.id, paint: (_, text) => colors.bold(text) },
+    {
+      ...column('ROLE', 'left', 0, member => (member.role === 'none' ? '-' : member.role)),
+      paint: ({ member }, text) => (member.role === 'primary' ? colors.cyan(text) : text),
+    },
+    { ...column('STATE', 'left', 0, stateText), paint: ({ member }, text) => paintState(member, colors)(text) },
+    column('ADDRESS', 'left', 6, member => `${member.host}:${member.port}`),
+    column('PID', 'right', 7, member => String(member.postmasterPid ?? '-')),
+    column('TL', 'right', 3, member => String(member.timeline ?? '-')),
+    column('RECEIVED', 'right', 5, member => member.receiveLsn ?? '-'),
+    column('REPLAYED', 'right', 4, member => member.replayLsn ?? '-'),
+    column('LAG', 'right', 0, member => lagText(status, member, member.lagBytes, formatBytes)),
+    column('LAG MS', 'right', 0, member => lagText(status, member, member.lagMs, ms => String(Math.round(ms)))),
+    column('ACKS', 'left', 2, member => (member.inCohort ? 'yes' : member.id === status.primary ? '-' : 'no')),
+    column('READS', 'right', 1, member => share(member.id)),
+  ];
+}
+
+function lagText(status: StatusDocument, member: MemberStatus, value: number | null, format: (value: number) => string): string {
+  return value === null || member.id === status.primary ? '-' : format(value);
+}
+
+function stateText({ state, detail }: MemberStatus): string {
+  return detail === null || detail === state ? state : detail.startsWith(state) ? detail : `${state} (${detail})`;
+}
+
+function paintState(member: MemberStatus, colors: Colors): (text: string) => string {
+  switch (member.state) {
+    case 'running':
+      return colors.green;
+    case 'starting':
+    case 'cloning':
+    case 'rewinding':
+      return colors.yellow;
+    case 'stopped':
+    case 'unreachable':
+    case 'failed':
+      return colors.red;
+    default:
+      return member.state satisfies never;
+  }
+}
+
+function routerLine({ router, durability, paused, term }: StatusDocument): string {
+  const reads = Object.values(router.reads).reduce((sum, count) => sum + count, 0);
+  const parts = [
+    `term ${term}`,
+    durability.mode === 'async' ? 'async' : `${durability.acks} of ${durability.cohort.join(', ') || 'nobody'} must acknowledge`,
+    durability.protected ? 'protected' : 'NOT PROTECTED',
+    ...(paused ? ['PAUSED'] : []),
+    `${router.clients} clients`,
+    `${reads} reads`,
+    `${router.writes} writes`,
+    `${router.held} held`,
+  ];
+  return parts.join(' · ');
+}
+
+function places({ endpoints, dataDirectory }: StatusDocument): readonly (readonly [string, string])[] {
+  return [
+    ['connect', endpoints.router],
+    ['dashboard', endpoints.http],
+    ['data', dataDirectory],
+  ];
+}

@@ -1,0 +1,73 @@
+import type { LoadedSettings } from '../settings/load.ts';
+import { startSupervisor, type ProgressListener, type Supervisor } from '../supervisor/index.ts';
+import { tellParent } from './background.ts';
+import type { CommandContext } from './context.ts';
+import { eventLine } from './event-view.ts';
+import { packageVersion } from './package-version.ts';
+import { progressView } from './progress-view.ts';
+import { printReached } from './up-result.ts';
+import { withoutPassword } from '../api/redact.ts';
+
+/** How long a cluster may take to become healthy; it goes on after that, but `up` says so. */
+export const HEALTHY_LIMIT_MS = 120_000;
+
+export interface ForegroundOptions {
+  readonly json: boolean;
+  /** Started by `up --detach`: progress and outcome go over IPC, the rest into the log. */
+  readonly background: boolean;
+}
+
+/** Runs the cluster in this process until it is stopped. Throws what keeps it from starting. */
+export async function runForeground(
+  loaded: LoadedSettings,
+  directory: string,
+  context: CommandContext,
+  options: ForegroundOptions,
+): Promise<void> {
+  const { terminal } = context;
+  const view = progressView(terminal);
+  const progress: ProgressListener = event => (options.background ? void tellParent({ kind: 'progress', event }) : view.show(event));
+  const stop = context.takeInterrupts();
+  try {
+    const supervisor = await startSupervisor(loaded, directory, packageVersion(), progress);
+    const stopping = (): void => {
+      if (!options.json) terminal.err('Stopping…\n');
+      void supervisor.stop();
+    };
+    if (stop.aborted) stopping();
+    else stop.addEventListener('abort', stopping, { once: true });
+    await Promise.race([announce(supervisor, context, options, () => view.end()), supervisor.whenStopped]);
+    await supervisor.whenStopped;
+  } catch (error) {
+    if (options.background) await tellParent({ kind: 'failed', error });
+    throw error;
+  } finally {
+    view.end();
+  }
+}
+
+/** Waits for the cluster to be healthy, says so, and shows what happens from then on. */
+async function announce(
+  supervisor: Supervisor,
+  context: CommandContext,
+  options: ForegroundOptions,
+  endProgress: () => void,
+): Promise<void> {
+  const { facade } = supervisor;
+  const { terminal } = context;
+  let healthy = true;
+  try {
+    await supervisor.whenHealthy(HEALTHY_LIMIT_MS);
+  } catch (error) {
+    if (options.background) await tellParent({ kind: 'failed', error });
+    healthy = false;
+  }
+  endProgress();
+  const document = facade.status();
+  const status = { ...document, endpoints: { ...document.endpoints, router: withoutPassword(document.endpoints.router) } };
+  if (options.background) {
+    if (healthy) await tellParent({ kind: 'healthy', status });
+  } else printReached({ status, url: facade.url('router'), token: facade.token, mode: 'foreground' }, context, options.json);
+  const zoneOffset = new Date().getTimezoneOffset();
+  if (!options.json) facade.subscribe(event => terminal.err(`${eventLine(event, terminal.errColors, zoneOffset)}\n`));
+}
