@@ -1,0 +1,206 @@
+import type { CachedStatement, SqlClassifier } from '@understudy/core/sql';
+import { type FrameHandler, Frontend, frontend, HEADER_BYTES, ProtocolError } from '@understudy/wire';
+import { addText, type ClientMessage, type ClientUnit, newUnit } from './client-unit.ts';
+import { type PreparedStatement, SERVER_NAME_PREFIX } from './prepared.ts';
+
+/** Prepared statements that one client may hold at once. */
+const MAX_STATEMENTS = 10_000;
+
+/** Who takes a client's work. */
+export interface UnitReceiver {
+  /** A unit is whole, or must be served as far as it goes (`complete` tells which). Called again for each further piece of it. */
+  onUnit(unit: ClientUnit): void;
+  /** A piece of COPY data, CopyDone or CopyFail, which belongs to the statement that runs. */
+  onCopy(message: ClientMessage): void;
+  /** A Sync without anything before it. True: it belongs to the COPY that runs. */
+  takesLoneSync(message: ClientMessage): boolean;
+  /** The client closed a statement that it had prepared. */
+  onStatementClosed(statement: PreparedStatement): void;
+  onTerminate(): void;
+  nextStatementId(): number;
+  nowMs(): number;
+}
+
+/**
+ * Makes units of work of a client's messages, and keeps what names mean: statements and portals. Names are given their meaning in the order
+ * of arrival, so a pipeline means what it says even when its parts run on different servers.
+ */
+export class ClientReader implements FrameHandler {
+  readonly #receiver: UnitReceiver;
+  readonly #classifier: SqlClassifier;
+  /** An extended unit of this many bytes is served before its Sync comes, so that no client can fill the memory. */
+  readonly #maxOpenBytes: number;
+  readonly #statements = new Map<string, PreparedStatement>();
+  readonly #portals = new Map<string, PreparedStatement | null>();
+  #building: ClientUnit | null = null;
+
+  constructor(receiver: UnitReceiver, classifier: SqlClassifier, maxOpenBytes: number) {
+    this.#receiver = receiver;
+    this.#classifier = classifier;
+    this.#maxOpenBytes = maxOpenBytes;
+  }
+
+  /** DEALLOCATE ALL or DISCARD ALL has run. */
+  forgetStatements(): void {
+    for (const name of [...this.#statements.keys()]) if (name !== '') this.#statements.delete(name);
+  }
+
+  forgetPortals(): void {
+    this.#portals.clear();
+  }
+
+  /** The client's own statement of this name, for SQL that speaks of it. */
+  statement(name: string): PreparedStatement | null {
+    return this.#statements.get(name) ?? null;
+  }
+
+  forgetStatement(name: string): void {
+    this.#statements.delete(name);
+  }
+
+  onFrame(type: number, chunk: Buffer, start: number, end: number): void {
+    switch (type) {
+      case Frontend.query:
+        return this.#query(chunk, start, end);
+      case Frontend.parse:
+        return this.#parse(chunk, start, end);
+      case Frontend.bind:
+        return this.#bind(chunk, start, end);
+      case Frontend.describe:
+      case Frontend.close:
+        return this.#named(type, chunk, start, end);
+      case Frontend.execute:
+        return this.#execute(chunk, start, end);
+      case Frontend.sync:
+        return this.#sync(chunk, start, end);
+      case Frontend.flush:
+        return this.#flush(chunk, start, end);
+      case Frontend.functionCall:
+        return this.#receiver.onUnit(withMessage(newUnit('function', this.#receiver.nowMs()), message(type, chunk, start, end, null)));
+      case Frontend.copyData:
+      case Frontend.copyDone:
+      case Frontend.copyFail:
+        return this.#receiver.onCopy(message(type, chunk, start, end, null));
+      case Frontend.terminate:
+        return this.#receiver.onTerminate();
+      default:
+        throw new ProtocolError(`invalid frontend message type ${type}`);
+    }
+  }
+
+  /** Only COPY data comes in parts. */
+  onPart(type: number, chunk: Buffer, start: number, end: number, _last: boolean): void {
+    this.#receiver.onCopy(message(type, chunk, start, end, null));
+  }
+
+  #query(chunk: Buffer, start: number, end: number): void {
+    if (chunk[end - 1] !== 0 || end - start <= HEADER_BYTES) throw new ProtocolError('a Query message has no end');
+    // Messages of the extended protocol before a Query, without Sync: PostgreSQL runs them first and so do we.
+    this.#hand(this.#building);
+    this.#building = null;
+    this.#statements.delete('');
+    const unit = newUnit('query', this.#receiver.nowMs());
+    addText(unit, this.#classifier.classifyBytes(chunk, start + HEADER_BYTES, end - 1), true);
+    this.#receiver.onUnit(withMessage(unit, message(Frontend.query, chunk, start, end, null)));
+  }
+
+  #parse(chunk: Buffer, start: number, end: number): void {
+    const nameEnd = chunk.indexOf(0, start + HEADER_BYTES);
+    const textEnd = nameEnd < 0 ? -1 : chunk.indexOf(0, nameEnd + 1);
+    if (textEnd < 0 || textEnd >= end) throw new ProtocolError('a Parse message has no end');
+    const name = chunk.toString('latin1', start + HEADER_BYTES, nameEnd);
+    const sql = this.#classifier.classifyBytes(chunk, nameEnd + 1, textEnd);
+    const statement = this.#remember(name, sql, chunk, start, end);
+    const unit = this.#unit();
+    addText(unit, sql, false);
+    this.#add(unit, message(Frontend.parse, chunk, start, end, statement));
+  }
+
+  #remember(name: string, sql: CachedStatement, chunk: Buffer, start: number, end: number): PreparedStatement {
+    if (this.#statements.size >= MAX_STATEMENTS && !this.#statements.has(name)) throw new ProtocolError('too many prepared statements');
+    const id = this.#receiver.nextStatementId();
+    const before = name === '' ? null : (this.#statements.get(name) ?? null);
+    // A named statement outlives its chunk, which may be large.
+    const frame = name === '' ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end));
+    const statement: PreparedStatement = {
+      id,
+      clientName: name,
+      serverName: `${SERVER_NAME_PREFIX}${id}`,
+      frame,
+      sql,
+      conflictsWith: before !== null && before.state !== 'refused' ? before : null,
+      state: 'pending',
+    };
+    if (statement.conflictsWith === null) this.#statements.set(name, statement);
+    return statement;
+  }
+
+  #bind(chunk: Buffer, start: number, end: number): void {
+    const target = frontend.readBindTarget(chunk, start, end);
+    const statement = this.#statements.get(target.statement) ?? null;
+    if (this.#portals.size >= MAX_STATEMENTS && !this.#portals.has(target.portal)) throw new ProtocolError('too many portals');
+    this.#portals.set(target.portal, statement);
+    const unit = this.#unit();
+    if (statement !== null) addText(unit, statement.sql, false);
+    this.#add(unit, message(Frontend.bind, chunk, start, end, statement));
+  }
+
+  #named(type: number, chunk: Buffer, start: number, end: number): void {
+    const target = frontend.readNamedTarget(chunk, start, end);
+    const ofPortal = target.kind === 'portal';
+    const statement = (ofPortal ? this.#portals.get(target.name) : this.#statements.get(target.name)) ?? null;
+    const unit = this.#unit();
+    if (type === Frontend.close) {
+      if (ofPortal) this.#portals.delete(target.name);
+      else this.#statements.delete(target.name);
+      if (!ofPortal && statement !== null) this.#receiver.onStatementClosed(statement);
+    } else if (statement !== null) addText(unit, statement.sql, false);
+    this.#add(unit, { type, chunk, start, end, statement, ofPortal });
+  }
+
+  #execute(chunk: Buffer, start: number, end: number): void {
+    const { portal } = frontend.readExecute(chunk, start, end);
+    const statement = this.#portals.get(portal) ?? null;
+    const unit = this.#unit();
+    if (statement !== null) addText(unit, statement.sql, true);
+    this.#add(unit, message(Frontend.execute, chunk, start, end, statement));
+  }
+
+  #sync(chunk: Buffer, start: number, end: number): void {
+    const sync = message(Frontend.sync, chunk, start, end, null);
+    if (this.#building === null && this.#receiver.takesLoneSync(sync)) return;
+    const unit = withMessage(this.#unit(), sync);
+    unit.complete = true;
+    this.#building = null;
+    this.#receiver.onUnit(unit);
+  }
+
+  #flush(chunk: Buffer, start: number, end: number): void {
+    if (this.#building === null) return;
+    this.#hand(withMessage(this.#building, message(Frontend.flush, chunk, start, end, null)));
+  }
+
+  #hand(unit: ClientUnit | null): void {
+    if (unit !== null) this.#receiver.onUnit(unit);
+  }
+
+  #unit(): ClientUnit {
+    this.#building ??= newUnit('extended', this.#receiver.nowMs());
+    return this.#building;
+  }
+
+  #add(unit: ClientUnit, added: ClientMessage): void {
+    withMessage(unit, added);
+    if (unit.bytes >= this.#maxOpenBytes) this.#receiver.onUnit(unit);
+  }
+}
+
+function message(type: number, chunk: Buffer, start: number, end: number, statement: PreparedStatement | null): ClientMessage {
+  return { type, chunk, start, end, statement, ofPortal: false };
+}
+
+function withMessage(unit: ClientUnit, added: ClientMessage): ClientUnit {
+  unit.messages.push(added);
+  unit.bytes += added.end - added.start;
+  return unit;
+}

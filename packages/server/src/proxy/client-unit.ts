@@ -1,0 +1,145 @@
+import type { CachedStatement, Demand, SessionEffect, Statement } from '@understudy/core/sql';
+import type { TransactionStatus } from '@understudy/wire';
+import type { ReadNeed } from './freshness.ts';
+import type { PreparedStatement } from './prepared.ts';
+
+/** One message of a client, as a range of the chunk in which it came. */
+export interface ClientMessage {
+  readonly type: number;
+  readonly chunk: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** What Parse, Bind, Describe, Close and Execute refer to; null: nothing that the client prepared. */
+  readonly statement: PreparedStatement | null;
+  /** Names the portal instead of the statement (Describe, Close). */
+  readonly ofPortal: boolean;
+}
+
+/**
+ * What PostgreSQL takes as one implicit transaction: a simple Query, a function call, or the messages up to a Sync. A unit runs on one
+ * server. It is open while its Sync has not come: a client may ask for answers before (Flush).
+ */
+export interface ClientUnit {
+  readonly kind: 'query' | 'extended' | 'function';
+  readonly messages: ClientMessage[];
+  bytes: number;
+  /** The Sync is there, or the kind needs none. */
+  complete: boolean;
+  /** Messages already sent to a server. */
+  sent: number;
+  /** Texts that the unit parses or runs, in order. */
+  readonly texts: CachedStatement[];
+  /** Statements that it runs. */
+  readonly statements: Statement[];
+  readonly effects: SessionEffect[];
+  demand: Demand;
+  /** Set when the unit must not go to a replica again, with the reason. */
+  primaryBecause: string | null;
+  /** On the monotonic clock, for the hold timeout. */
+  readonly arrivedAtMs: number;
+  /** The unit has failed already: what remains of it is skipped up to its Sync. */
+  skipped: boolean;
+  /** What the unit must see if it reads; null until it is first looked at. */
+  need: ReadNeed | null;
+  /** When it was first looked at, on the monotonic clock. */
+  beganAtMs: number;
+  /** How often it was sent to a server that was lost. */
+  attempts: number;
+}
+
+export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUnit {
+  return {
+    kind,
+    messages: [],
+    bytes: 0,
+    complete: kind !== 'extended',
+    sent: 0,
+    texts: [],
+    statements: [],
+    effects: [],
+    demand: 'session',
+    primaryBecause: null,
+    arrivedAtMs,
+    skipped: false,
+    need: null,
+    beganAtMs: 0,
+    attempts: 0,
+  };
+}
+
+const STRENGTH: Readonly<Record<Demand, number>> = { session: 0, replica: 1, router: 2, primary: 3 };
+
+/** The demand of two texts in one unit. A session effect beside a read keeps the read where the session's state is. */
+export function strongerDemand(a: Demand, b: Demand): Demand {
+  return STRENGTH[a] >= STRENGTH[b] ? a : b;
+}
+
+/** Takes a text into the unit; `runs` when it is executed and not only prepared. */
+export function addText(unit: ClientUnit, text: CachedStatement, runs: boolean): void {
+  const sql = text.unit;
+  unit.demand = unit.texts.length === 0 ? sql.demand : mergeDemand(unit.demand, sql.demand);
+  unit.texts.push(text);
+  if (!runs) return;
+  unit.statements.push(...sql.statements);
+  unit.effects.push(...sql.effects);
+}
+
+function mergeDemand(a: Demand, b: Demand): Demand {
+  if (a === b) return a;
+  // A read and a change of the session in one unit: only the session's own server gives both.
+  if (a === 'session' || b === 'session') return a === 'replica' || b === 'replica' ? 'primary' : strongerDemand(a, b);
+  return strongerDemand(a, b);
+}
+
+/** True when the unit may have changed data: everything but proven reads, session commands and transaction control. */
+export function mayWrite(unit: ClientUnit): boolean {
+  if (unit.kind === 'function') return true;
+  if (unit.demand === 'replica') return false;
+  return unit.statements.some(
+    s =>
+      s.kind === 'write' ||
+      s.kind === 'utility' ||
+      s.kind === 'unknown' ||
+      (s.kind === 'copy' && s.direction === 'in') ||
+      (s.kind === 'read' && s.reason.code.startsWith('function')),
+  );
+}
+
+/** True when the unit, once a server has it, may commit something: then its loss leaves the outcome unknown. */
+export function mayCommit(unit: ClientUnit, statusBefore: TransactionStatus, wroteBefore: boolean): boolean {
+  let open = statusBefore !== 'I';
+  let wrote = wroteBefore;
+  for (const s of unit.statements) {
+    if (s.kind === 'transaction') {
+      if (s.control.kind === 'commit' || s.control.kind === 'prepare-transaction') {
+        if (wrote) return true;
+        open = s.control.kind === 'commit' && s.control.chain;
+      } else if (s.control.kind === 'commit-prepared' || s.control.kind === 'rollback-prepared') return true;
+      else if (s.control.kind === 'begin') open = true;
+      else if (s.control.kind === 'rollback') {
+        open = s.control.chain;
+        wrote = false;
+      }
+    } else if (s.kind !== 'session' && s.kind !== 'router' && unit.demand !== 'replica') wrote = true;
+  }
+  return !open && (wrote || unit.kind === 'function');
+}
+
+/** Transaction status after the unit, if nothing in it fails. */
+export function statusAfter(unit: ClientUnit, before: TransactionStatus): TransactionStatus {
+  let status = before;
+  for (const s of unit.statements) {
+    if (s.kind !== 'transaction') continue;
+    if (s.control.kind === 'begin') status = status === 'I' ? 'T' : status;
+    else if (s.control.kind === 'commit' || s.control.kind === 'rollback') status = s.control.chain ? 'T' : 'I';
+    else if (s.control.kind === 'prepare-transaction') status = 'I';
+  }
+  return status;
+}
+
+/** How the unit ends a transaction that is already lost: COMMIT and ROLLBACK both end it, anything else does not. */
+export function endsTransaction(unit: ClientUnit): 'commit' | 'rollback' | null {
+  const only = unit.statements.length === 1 ? unit.statements[0] : undefined;
+  if (only?.kind !== 'transaction') return null;
+  return only.control.kind === 'commit' || only.control.kind === 'rollback' ? only.control.kind : null;
+}

@@ -1,0 +1,89 @@
+import { performance } from 'node:perf_hooks';
+import type { Topology } from '@understudy/core/routing';
+import type { ProxyEvent, TopologySource } from './ports.ts';
+
+/** The topology as it is, and a place to wait for the next one. */
+export class ClusterWatch {
+  readonly #onEvent: (event: ProxyEvent) => void;
+  readonly #maxHeld: number;
+  readonly #waiting = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+  readonly #onChange: (topology: Topology) => void;
+  #topology: Topology;
+  #heldSinceMs: number | null = null;
+
+  constructor(source: TopologySource, maxHeld: number, onChange: (topology: Topology) => void, onEvent: (event: ProxyEvent) => void) {
+    this.#maxHeld = maxHeld;
+    this.#onChange = onChange;
+    this.#onEvent = onEvent;
+    this.#topology = source.current();
+    this.#unsubscribe = source.subscribe(topology => this.#change(topology));
+  }
+
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  get held(): number {
+    return this.#waiting.size;
+  }
+
+  /** Why there is nothing to send to a primary. */
+  get reason(): string {
+    const { primary } = this.#topology;
+    switch (primary.kind) {
+      case 'absent':
+        return primary.reason;
+      case 'unconfirmed':
+        return `${primary.server.id} is not confirmed yet as the primary of term ${this.#topology.term}`;
+      case 'draining':
+        return `a switchover from ${primary.server.id} is under way`;
+      case 'open':
+        return `${primary.server.id}, the primary of term ${this.#topology.term}, does not answer`;
+    }
+  }
+
+  /** Room for one more statement that waits. */
+  get hasRoom(): boolean {
+    return this.#waiting.size < this.#maxHeld;
+  }
+
+  /** Waits for the next topology or until the time is up; `cancel` ends the wait early. */
+  nextTopology(timeoutMs: number): { readonly over: Promise<void>; readonly cancel: () => void } {
+    if (this.#heldSinceMs === null) {
+      this.#heldSinceMs = performance.now();
+      this.#onEvent({ kind: 'held', reason: this.reason });
+    }
+    let cancel = (): void => undefined;
+    const over = new Promise<void>(resolve => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.#waiting.add(done);
+      cancel = done;
+    });
+    return { over, cancel };
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+    for (const done of this.#waiting) done();
+  }
+
+  #change(topology: Topology): void {
+    const before = this.#topology;
+    this.#topology = topology;
+    if (topology.term > before.term && topology.primary.kind !== 'absent') {
+      this.#onEvent({ kind: 'switched', term: topology.term, primary: topology.primary.server.id });
+    }
+    if (topology.primary.kind === 'open' && this.#heldSinceMs !== null) {
+      this.#onEvent({ kind: 'released', heldMs: performance.now() - this.#heldSinceMs });
+      this.#heldSinceMs = null;
+    }
+    this.#onChange(topology);
+    for (const done of [...this.#waiting]) done();
+  }
+}

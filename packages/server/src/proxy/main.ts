@@ -1,0 +1,111 @@
+import type { EventDraft } from '@understudy/core/cluster';
+import { channel } from '../store/link.ts';
+import { parentLink } from '../store/process-link.ts';
+import { RemoteStore } from '../store/remote.ts';
+import type { FromProxy, ToProxy } from './messages.ts';
+import type { ProxyEvent } from './ports.ts';
+import { ProxyServer } from './proxy-server.ts';
+import { StoreTopology } from './store-topology.ts';
+
+const STATS_INTERVAL_MS = 500;
+const DRAIN_POLL_MS = 5;
+
+const monotonicMs = (): number => performance.now();
+
+/** The program of the proxy's process. It ends when its supervisor does. */
+function main(): void {
+  const link = parentLink();
+  const control = channel(link, 'control');
+  const store = new RemoteStore(channel(link, 'store'));
+  const say = (message: FromProxy): void => control.send(message);
+  let stop: (() => Promise<void>) | null = null;
+  link.onClose(() => process.exit(0));
+  control.onMessage(message => {
+    const said = message as ToProxy;
+    switch (said.kind) {
+      case 'begin':
+        begin(said, store, say).then(
+          running => {
+            stop = running;
+          },
+          (error: Error) => {
+            say({ kind: 'failed', message: error.message });
+            setTimeout(() => process.exit(1), 50);
+          },
+        );
+        return;
+      case 'stop':
+        void (stop?.() ?? Promise.resolve()).finally(() => process.exit(0));
+        return;
+      default:
+        said satisfies never;
+    }
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+}
+
+async function begin(
+  { options, failover }: Extract<ToProxy, { kind: 'begin' }>,
+  store: RemoteStore,
+  say: (message: FromProxy) => void,
+): Promise<() => Promise<void>> {
+  const topology = new StoreTopology(store, failover, monotonicMs);
+  const server = new ProxyServer(options, topology, event => say({ kind: 'event', event: draftOf(event, topology.current().term) }));
+  const address = await server.start();
+  say({ kind: 'listening', ...address });
+  const reporting = setInterval(() => say({ kind: 'stats', stats: server.stats() }), STATS_INTERVAL_MS);
+  const draining = watchDrain(topology, server, say);
+  return async () => {
+    clearInterval(reporting);
+    draining();
+    topology.stop();
+    await server.stop();
+  };
+}
+
+/** While a switchover drains: tells, once, when no client has a transaction open on the primary any more. */
+function watchDrain(topology: StoreTopology, server: ProxyServer, say: (message: FromProxy) => void): () => void {
+  let timer: NodeJS.Timeout | null = null;
+  let told: string | null = null;
+  const look = (): void => {
+    const intentId = topology.drainingFor;
+    if (intentId === null || intentId === told) {
+      if (timer) clearInterval(timer);
+      timer = null;
+      return;
+    }
+    if (server.busyOnPrimary > 0) {
+      timer ??= setInterval(look, DRAIN_POLL_MS);
+      return;
+    }
+    told = intentId;
+    say({ kind: 'drained', intentId });
+    look();
+  };
+  return topology.subscribe(look);
+}
+
+function draftOf(event: ProxyEvent, term: number): EventDraft {
+  const draft = (kind: EventDraft['kind'], message: string, member: string | null = null): EventDraft => ({
+    kind,
+    message,
+    member,
+    term,
+    atMs: Date.now(),
+    inputs: {},
+  });
+  switch (event.kind) {
+    case 'switched':
+      return draft('router-switched', `The router sends writes to ${event.primary}, the primary of term ${event.term}.`, event.primary);
+    case 'held':
+      return draft('router-held', `The router holds statements: ${event.reason}.`);
+    case 'released':
+      return draft('router-released', `The router sends on what it held for ${Math.round(event.heldMs)} ms.`);
+    case 'warning':
+      return draft('router-warning', event.message);
+    default:
+      return event satisfies never;
+  }
+}
+
+main();

@@ -1,0 +1,101 @@
+import { performance } from 'node:perf_hooks';
+import type { Position, RoutableServer } from '@understudy/core/routing';
+import { type Lsn, parseLsn } from '@understudy/core/cluster';
+import type { ProxyOptions } from './options.ts';
+import { ServerConnection } from './server-connection.ts';
+
+const PROBE_PRIMARY =
+  "SELECT l, ('x' || substr(pg_catalog.pg_walfile_name(l), 1, 8))::bit(32)::int FROM pg_catalog.pg_current_wal_insert_lsn() AS l";
+const POLL_REPLICA = 'SELECT pg_catalog.pg_last_wal_replay_lsn()';
+const RECONNECT_MS = 200;
+
+/** One connection of the router role to one server, for positions; reconnects by itself, when asked. */
+export class Monitor {
+  readonly server: RoutableServer;
+  readonly #options: ProxyOptions;
+  #connection: ServerConnection | null = null;
+  #opening: Promise<ServerConnection> | null = null;
+  #closedForMs = Number.NEGATIVE_INFINITY;
+  #ended = false;
+
+  constructor(server: RoutableServer, options: ProxyOptions) {
+    this.server = server;
+    this.#options = options;
+  }
+
+  /** The primary's insert position. Rejects when the server is no primary or does not answer in time. */
+  async probePrimary(): Promise<Position> {
+    const [row] = await this.#ask(PROBE_PRIMARY);
+    if (!row) throw new Error('no position');
+    return { lsn: parseLsn(String(row[0])), timeline: Number(row[1]) };
+  }
+
+  /** How far the replica has replayed. Null: it is no replica. */
+  async replayLsn(): Promise<Lsn | null> {
+    const [row] = await this.#ask(POLL_REPLICA);
+    const text = row?.[0];
+    return text === null || text === undefined ? null : parseLsn(text);
+  }
+
+  /** The cluster's identity, the same on all its servers. */
+  async systemIdentifier(): Promise<string> {
+    const [row] = await this.#ask('SELECT system_identifier FROM pg_catalog.pg_control_system()');
+    return String(row?.[0]);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#connection?.end();
+    this.#connection = null;
+  }
+
+  /** A server that hangs must not hang the probe: the connection is given up after the connect timeout. */
+  async #ask(sql: string): Promise<(string | null)[][]> {
+    const connection = this.#connection ?? (await this.#open());
+    const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), this.#options.connectTimeoutMs);
+    try {
+      return await connection.ask(sql);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #open(): Promise<ServerConnection> {
+    if (this.#ended) return Promise.reject(new Error('the monitor has ended'));
+    if (performance.now() - this.#closedForMs < RECONNECT_MS) return Promise.reject(new Error('the server was unreachable a moment ago'));
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #connect(): Promise<ServerConnection> {
+    const { user, password, database } = this.#options.router;
+    try {
+      const connection = await ServerConnection.open({
+        address: this.server,
+        member: this.server.id,
+        role: 'replica',
+        term: 0,
+        parameters: new Map([
+          ['user', user],
+          ['database', database],
+          ['application_name', 'understudy router'],
+          ['client_encoding', 'UTF8'],
+        ]),
+        credential: { kind: 'password', password },
+        timeoutMs: this.#options.connectTimeoutMs,
+      });
+      connection.socket.once('close', () => {
+        if (this.#connection === connection) this.#connection = null;
+        this.#closedForMs = performance.now();
+      });
+      if (this.#ended) connection.end();
+      else this.#connection = connection;
+      return connection;
+    } catch (error) {
+      this.#closedForMs = performance.now();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { ConsistencyWish } from '@understudy/core/sql';
+
+/** What a proxy must be told. Times in milliseconds, sizes in bytes. */
+export interface ProxyOptions {
+  /** Address to listen on, and port; 0 takes a free one. */
+  readonly host: string;
+  readonly port: number;
+  /** The role that looks up secrets (it may call understudy.user_secret), asks for log positions and is used for nothing else. */
+  readonly router: { readonly user: string; readonly password: string; readonly database: string };
+  /** Certificate and key in PEM; null answers SSLRequest with 'N'. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly consistency: ConsistencyWish;
+  /** Bound of `bounded` reads. */
+  readonly maxLagMs: number;
+  /** How long a read waits for a replica that is fresh enough before the primary takes it. */
+  readonly freshWaitMs: number;
+  /** How long work waits for a primary before it is refused with 57P03. */
+  readonly holdTimeoutMs: number;
+  /** Statements that may wait for a primary at once. */
+  readonly maxHeld: number;
+  readonly maxClients: number;
+  /** From the first byte to the end of authentication. */
+  readonly loginTimeoutMs: number;
+  /** To connect and log in to a server. */
+  readonly connectTimeoutMs: number;
+  /** A refused login is answered this late, to slow guessing down. */
+  readonly failureDelayMs: number;
+  /** How long a role's secret is believed while no server can be asked for it. */
+  readonly secretTtlMs: number;
+  readonly maxSecrets: number;
+  /** Greatest message that a client may send, rows of COPY apart. */
+  readonly maxMessageBytes: number;
+  /** Bytes of a client's statements that may wait in the proxy before it stops reading from that client. */
+  readonly maxQueuedBytes: number;
+  /** A unit of work larger than this is not kept for a second try on another server. */
+  readonly maxRetryBytes: number;
+}
+
+export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
+  host: '127.0.0.1',
+  port: 5432,
+  tls: null,
+  consistency: 'strong',
+  maxLagMs: 1_000,
+  freshWaitMs: 20,
+  holdTimeoutMs: 30_000,
+  maxHeld: 10_000,
+  maxClients: 10_000,
+  loginTimeoutMs: 15_000,
+  connectTimeoutMs: 5_000,
+  failureDelayMs: 250,
+  secretTtlMs: 60_000,
+  maxSecrets: 10_000,
+  maxMessageBytes: 256 * 1024 * 1024,
+  maxQueuedBytes: 1024 * 1024,
+  maxRetryBytes: 256 * 1024,
+};

@@ -1,0 +1,29 @@
+import type { Topology } from '@understudy/core/routing';
+
+/** Where the proxy learns which server is what. The value changes only as a whole. */
+export interface TopologySource {
+  current(): Topology;
+  /** Calls the listener after each change, until the returned function is called. */
+  subscribe(listener: (topology: Topology) => void): () => void;
+}
+
+/** Things that an operator should know; the caller makes events and log lines of them. */
+export type ProxyEvent =
+  | { readonly kind: 'switched'; readonly term: number; readonly primary: string }
+  | { readonly kind: 'held'; readonly reason: string }
+  | { readonly kind: 'released'; readonly heldMs: number }
+  | { readonly kind: 'warning'; readonly message: string };
+
+/** Counters since the start, and gauges of this moment. */
+export interface ProxyStats {
+  readonly clients: number;
+  readonly held: number;
+  readonly writes: number;
+  /** Reads by the member that answered them, the primary's among them. */
+  readonly reads: Readonly<Record<string, number>>;
+  /** Units of work that were run a second time on the primary, by SQLSTATE or `lost`. */
+  readonly retries: Readonly<Record<string, number>>;
+  readonly refusedLogins: number;
+  readonly cancels: number;
+  readonly listening: { readonly host: string; readonly port: number } | null;
+}

@@ -1,0 +1,137 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { type ClientKeys, parseVerifier, type ScramSecret, type ScramVerifier } from '@understudy/wire';
+import type { ProxyOptions } from './options.ts';
+import { ServerConnection, type ServerAddress } from './server-connection.ts';
+
+/**
+ * The secret of a role, by a function that runs with its owner's rights in a fixed search_path (see postgres/initialize.ts); all names are
+ * full, so nothing that a user plants in another schema is ever called. A role that may not log in, or whose password has expired, has none.
+ */
+const secretQuery = (user: string): string =>
+  `SELECT verifier FROM understudy.user_secret(${quote(user)}) WHERE can_login AND (valid_until IS NULL OR valid_until OPERATOR(pg_catalog.>) pg_catalog.now())`;
+
+/** As a string of code points: no character of a name that a stranger chose has a meaning of its own. */
+function quote(text: string): string {
+  return `U&'${[...text].map(c => `\\+${(c.codePointAt(0) as number).toString(16).padStart(6, '0')}`).join('')}'`;
+}
+
+interface Known {
+  readonly verifier: ScramVerifier | null;
+  readonly atMs: number;
+}
+
+/** Verifiers of the cluster's roles, as the servers have them. */
+export class Secrets {
+  readonly #options: ProxyOptions;
+  /** Servers to ask, best first. */
+  readonly #servers: () => readonly ServerAddress[];
+  readonly #known = new Map<string, Known>();
+  readonly #asking = new Map<string, Promise<ScramVerifier | null>>();
+  /** Makes the salt of roles that do not exist the same at each attempt, as it is for real ones. */
+  readonly #mockSecret: Buffer = randomBytes(32);
+  #connection: ServerConnection | null = null;
+
+  constructor(options: ProxyOptions, servers: () => readonly ServerAddress[]) {
+    this.#options = options;
+    this.#servers = servers;
+  }
+
+  /**
+   * The secret to check `user` against. Asked for at each login, so that a new role or a changed password works at once; while no
+   * server can be asked, what was true a moment ago still is. Rejects when nothing is known either.
+   */
+  async secretOf(user: string): Promise<ScramSecret> {
+    const verifier = await this.#ask(user).catch((error: unknown) => this.#remembered(user, error as Error));
+    if (verifier !== null) return { kind: 'verifier', verifier };
+    return { kind: 'mock', salt: createHash('sha256').update(this.#mockSecret).update(user).digest().subarray(0, 16) };
+  }
+
+  end(): void {
+    this.#connection?.end();
+    this.#connection = null;
+  }
+
+  #remembered(user: string, failure: Error): ScramVerifier | null {
+    const known = this.#known.get(user);
+    if (known === undefined || performance.now() - known.atMs > this.#options.secretTtlMs) throw failure;
+    return known.verifier;
+  }
+
+  #ask(user: string): Promise<ScramVerifier | null> {
+    let asking = this.#asking.get(user);
+    if (asking === undefined) {
+      asking = this.#fetch(user).finally(() => this.#asking.delete(user));
+      this.#asking.set(user, asking);
+    }
+    return asking;
+  }
+
+  async #fetch(user: string): Promise<ScramVerifier | null> {
+    const rows = await this.#query(secretQuery(user));
+    const text = rows[0]?.[0];
+    const verifier = typeof text === 'string' ? parseVerifier(text) : null;
+    if (this.#known.size >= this.#options.maxSecrets) this.#known.delete(this.#known.keys().next().value as string);
+    this.#known.set(user, { verifier, atMs: performance.now() });
+    return verifier;
+  }
+
+  async #query(sql: string): Promise<(string | null)[][]> {
+    if (this.#connection !== null) {
+      try {
+        return await this.#timed(this.#connection, sql);
+      } catch {
+        this.#connection?.destroy(new Error('asked in vain'));
+        this.#connection = null;
+      }
+    }
+    let failure: Error = new Error('no server is known');
+    for (const address of this.#servers()) {
+      try {
+        const connection = await this.#open(address);
+        this.#connection = connection;
+        connection.socket.once('close', () => {
+          if (this.#connection === connection) this.#connection = null;
+        });
+        return await this.#timed(connection, sql);
+      } catch (error) {
+        failure = error as Error;
+      }
+    }
+    throw failure;
+  }
+
+  async #timed(connection: ServerConnection, sql: string): Promise<(string | null)[][]> {
+    const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), this.#options.connectTimeoutMs);
+    try {
+      return await connection.ask(sql);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #open(address: ServerAddress): Promise<ServerConnection> {
+    const { user, password, database } = this.#options.router;
+    return ServerConnection.open({
+      address,
+      member: '',
+      role: 'replica',
+      term: 0,
+      parameters: new Map([
+        ['user', user],
+        ['database', database],
+        ['application_name', 'understudy router'],
+        ['client_encoding', 'UTF8'],
+        ['search_path', 'pg_catalog'],
+      ]),
+      credential: { kind: 'password', password },
+      timeoutMs: this.#options.connectTimeoutMs,
+    });
+  }
+}
+
+/** Who a client has proved to be, and with what the proxy logs in to the servers for it. */
+export interface Identity {
+  readonly user: string;
+  readonly keys: ClientKeys;
+}

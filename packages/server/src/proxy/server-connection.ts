@@ -1,0 +1,255 @@
+import { connect, type Socket } from 'node:net';
+import {
+  Backend,
+  backend,
+  type BackendKey,
+  cancelRequest,
+  type FrameHandler,
+  FrameScanner,
+  frontend,
+  ProtocolError,
+  type ScramCredential,
+  startupMessage,
+  type TransactionStatus,
+} from '@understudy/wire';
+import { ByteSink } from './byte-sink.ts';
+import { type Answer, type Expectation, Expectations } from './expectations.ts';
+import { PreparedOnServer } from './prepared.ts';
+import { ServerLogin } from './server-login.ts';
+
+/** Whose work a connection carries. Called synchronously, in the order of the server's messages. */
+export interface ServerConnectionOwner {
+  /** A message that answers the client's own work, or a part of a row that spans chunks. */
+  onAnswer(from: ServerConnection, answer: Answer, type: number, chunk: Buffer, start: number, end: number): void;
+  /** A message that answers nothing: notice, notification, changed parameter. */
+  onAside(from: ServerConnection, type: number, chunk: Buffer, start: number, end: number): void;
+  /** All messages of one chunk are through: the moment to write. */
+  onChunkEnd(from: ServerConnection): void;
+  /** The server takes bytes again. */
+  onDrain(from: ServerConnection): void;
+  /** The connection is gone. Called once. */
+  onLost(from: ServerConnection, why: Error): void;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface OpenRequest {
+  readonly address: ServerAddress;
+  readonly member: string;
+  readonly role: 'primary' | 'replica';
+  /** Term of the topology under which the connection is made. */
+  readonly term: number;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly credential: ScramCredential;
+  readonly timeoutMs: number;
+}
+
+const STREAMED: ReadonlySet<number> = new Set([Backend.dataRow, Backend.copyData]);
+/** Messages of a server other than rows and copy data. PostgreSQL sends nothing near this. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Rows of the proxy's own questions. */
+const MAX_OWN_ROWS = 1000;
+
+/** One connection to a server: login, framing, what is due, and the proxy's own questions between the client's. */
+export class ServerConnection implements FrameHandler {
+  readonly member: string;
+  readonly role: 'primary' | 'replica';
+  readonly term: number;
+  readonly address: ServerAddress;
+  readonly expectations: Expectations = new Expectations();
+  readonly prepared: PreparedOnServer = new PreparedOnServer();
+  /** Settings that were changed on this connection since its login, with the values in force. */
+  readonly settings: Map<string, string> = new Map();
+  readonly out: ByteSink;
+  readonly socket: Socket;
+  /** Settings that the server reports, as of the login. */
+  parameters: ReadonlyMap<string, string> = new Map();
+  key: BackendKey | null = null;
+  /** Transaction status of the last ReadyForQuery. */
+  status: TransactionStatus = 'I';
+  owner: ServerConnectionOwner | null = null;
+  readonly #scanner: FrameScanner;
+  #login: { exchange: ServerLogin; done: (error: Error | null) => void } | null = null;
+  #lost: Error | null = null;
+  #partHidden = false;
+
+  private constructor(request: OpenRequest, socket: Socket) {
+    this.member = request.member;
+    this.role = request.role;
+    this.term = request.term;
+    this.address = request.address;
+    this.socket = socket;
+    this.out = new ByteSink(socket);
+    this.#scanner = new FrameScanner(this, { streamed: STREAMED, maxAssembledBytes: MAX_ANSWER_BYTES });
+  }
+
+  /** Connects and logs in. Rejects with LoginRefused, ProtocolError or the socket's error. */
+  static async open(request: OpenRequest): Promise<ServerConnection> {
+    const socket = connect({ host: request.address.host, port: request.address.port, noDelay: true, keepAlive: true });
+    const connection = new ServerConnection(request, socket);
+    const exchange = new ServerLogin(request.credential);
+    const timer = setTimeout(() => socket.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        connection.#login = { exchange, done: error => (error === null ? resolve() : reject(error)) };
+        socket.on('data', chunk => connection.#onData(chunk as Buffer));
+        socket.on('error', error => connection.#lose(error));
+        socket.on('close', () => connection.#lose(new Error('the server closed the connection')));
+        socket.on('drain', () => connection.owner?.onDrain(connection));
+        socket.write(startupMessage(request.parameters));
+      });
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    connection.parameters = exchange.parameters;
+    connection.key = exchange.key;
+    return connection;
+  }
+
+  get lost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** Nothing is due and no transaction is open: the connection could carry anything. */
+  get idle(): boolean {
+    return this.expectations.size === 0 && this.status === 'I' && this.#lost === null;
+  }
+
+  /** Asks the server something for the proxy itself; rows as text. Rejects with the server's error or the connection's loss. */
+  ask(sql: string): Promise<(string | null)[][]> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    const rows: (string | null)[][] = [];
+    return new Promise((resolve, reject) => {
+      const settle = (ok: boolean): void => (ok ? resolve(rows) : reject(this.#lost ?? new Error(`refused: ${sql}`)));
+      this.expect({ kind: 'query', hidden: true, settle, rows });
+      this.out.add(frontend.query(sql));
+      this.out.flush();
+    });
+  }
+
+  expect(item: Expectation): void {
+    this.expectations.expect(item);
+  }
+
+  /** Gives the connection up at once; the owner is told. */
+  destroy(why: Error): void {
+    this.socket.destroy();
+    this.#lose(why);
+  }
+
+  /** Ends the connection in good order: nothing is due. The owner is not told. */
+  end(): void {
+    this.owner = null;
+    this.#lost = new Error('the connection was ended');
+    if (this.socket.writable) this.socket.end(frontend.TERMINATE);
+    // A server that does not answer the end must not keep the socket.
+    this.socket.setTimeout(5_000, () => this.socket.destroy());
+  }
+
+  /** Asks the server to cancel what this connection runs; resolves when the server has taken note (it closes that connection). */
+  cancel(timeoutMs: number): Promise<void> {
+    const key = this.key;
+    if (key === null) return Promise.resolve();
+    return new Promise(resolve => {
+      const socket = connect({ host: this.address.host, port: this.address.port });
+      socket.setTimeout(timeoutMs, () => socket.destroy());
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => resolve());
+      socket.on('connect', () => socket.write(cancelRequest(key)));
+      socket.resume();
+    });
+  }
+
+  onFrame(type: number, chunk: Buffer, start: number, end: number): void {
+    if (this.#login !== null) return this.#onLoginFrame(type, chunk.subarray(start, end));
+    switch (type) {
+      case Backend.noticeResponse:
+      case Backend.notificationResponse:
+      case Backend.parameterStatus:
+        this.owner?.onAside(this, type, chunk, start, end);
+        return;
+      case Backend.errorResponse:
+        // An error out of turn: the server says why it is about to close the connection.
+        if (this.expectations.size === 0) {
+          this.owner?.onAside(this, type, chunk, start, end);
+          return;
+        }
+        break;
+      case Backend.readyForQuery:
+        this.status = backend.readReadyForQuery(chunk, start);
+        break;
+    }
+    const head = this.expectations.head;
+    const hidden = head?.hidden === true;
+    const answer = this.expectations.take(type);
+    if (hidden) this.#ownAnswer(head as Expectation, answer, type, chunk, start, end);
+    else this.owner?.onAnswer(this, answer, type, chunk, start, end);
+  }
+
+  onPart(type: number, chunk: Buffer, start: number, end: number, last: boolean): void {
+    // Only the first part is checked against what is due; the others belong to the same message.
+    const head = this.expectations.head;
+    if (head === undefined) throw new ProtocolError('a row that nothing was sent for');
+    this.#partHidden = head.hidden;
+    if (last) this.expectations.take(type);
+    if (!this.#partHidden) this.owner?.onAnswer(this, 'within', type, chunk, start, end);
+  }
+
+  /** Answers to the proxy's own messages among a client's. An error in them is the client's: its statement failed because of it. */
+  #ownAnswer(head: Expectation, answer: Answer, type: number, chunk: Buffer, start: number, end: number): void {
+    if (type === Backend.dataRow && head.rows !== null && head.rows.length < MAX_OWN_ROWS) {
+      head.rows.push(backend.readDataRow(chunk, start, end));
+    } else if (answer === 'fails') {
+      if (head.kind === 'query') this.#refuseOwn(head);
+      else this.owner?.onAnswer(this, answer, type, chunk, start, end);
+    }
+  }
+
+  /** An own Query failed: tell the asker now; the ReadyForQuery that follows must not tell it again. */
+  #refuseOwn(head: Expectation): void {
+    head.settle?.(false);
+  }
+
+  #onLoginFrame(type: number, frame: Buffer): void {
+    const login = this.#login;
+    if (login === null) return;
+    const step = login.exchange.take(type, frame);
+    switch (step.kind) {
+      case 'send':
+        this.socket.write(step.bytes);
+        return;
+      case 'ready':
+        this.#login = null;
+        login.done(null);
+        return;
+      case 'wait':
+        return;
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    try {
+      this.#scanner.push(chunk);
+    } catch (error) {
+      this.destroy(error as Error);
+      return;
+    }
+    this.owner?.onChunkEnd(this);
+  }
+
+  #lose(why: Error): void {
+    if (this.#lost !== null) return;
+    this.#lost = why;
+    const login = this.#login;
+    this.#login = null;
+    login?.done(why);
+    this.expectations.abandon();
+    this.owner?.onLost(this, why);
+  }
+}

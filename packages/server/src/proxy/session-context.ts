@@ -1,0 +1,19 @@
+import type { SqlClassifier } from '@understudy/core/sql';
+import type { Freshness } from './freshness.ts';
+import type { ClusterWatch } from './hold.ts';
+import type { ProxyOptions } from './options.ts';
+import type { ProxyEvent } from './ports.ts';
+import type { StatsCounter } from './stats.ts';
+
+/** What the sessions of one proxy share. */
+export interface SessionContext {
+  readonly options: ProxyOptions;
+  readonly watch: ClusterWatch;
+  readonly freshness: Freshness;
+  readonly stats: StatsCounter;
+  readonly onEvent: (event: ProxyEvent) => void;
+  /** Statements are classified per database: functions differ. */
+  classifierOf(database: string): SqlClassifier;
+  /** A number that no other prepared statement of this process has. */
+  nextStatementId(): number;
+}
