@@ -9,6 +9,7 @@ import type { ServerWatcher } from './watcher.ts';
 
 const SETTINGS_DEADLINE_MS = 3000;
 const PROMOTE_DEADLINE_MS = 10_000;
+const CHECKPOINT_DEADLINE_MS = 300_000;
 /** An action that failed is tried again after this, then ever more slowly. */
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
@@ -141,6 +142,7 @@ export class Performer {
         await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
         await server.promote(action.timeline, PROMOTE_DEADLINE_MS);
         say('primary-promoted', reason, { ...inputs, term: action.term, timeline: action.timeline });
+        this.#checkpoint();
         return;
       case 'set-synchronous-names':
         await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
@@ -211,6 +213,15 @@ export class Performer {
     await watcher.lookAnew();
     const seen = watcher.observation;
     if (seen?.kind === 'primary') facts.noteOpen(term, seen.flushLsn, Date.now());
+  }
+
+  /**
+   * A fast promotion leaves pg_control on the old timeline until a checkpoint, which PostgreSQL spreads over minutes; a rewind, a restart and
+   * our own look at a stopped server go by pg_control. Not awaited: nothing hangs on it.
+   */
+  #checkpoint(): void {
+    const { server, say } = this.#context;
+    server.checkpoint(CHECKPOINT_DEADLINE_MS).catch((error: Error) => say('decision', `The checkpoint after the promotion failed: ${error.message}`));
   }
 
   async #follow(action: Extract<Action, { kind: 'follow' }>): Promise<void> {

@@ -1,18 +1,19 @@
 import { rename, rm } from 'node:fs/promises';
-import { formatLsn, type Operation } from '@understudy/core/cluster';
+import { formatLsn, type Lsn, type Operation } from '@understudy/core/cluster';
 import { type Action, slotName } from '@understudy/core/failover';
-import { clone, PostgresError } from '../postgres/index.ts';
+import { archiveDivergedWal, clone, PostgresError, rewind } from '../postgres/index.ts';
 import type { PerformerContext } from './performer.ts';
 
+/** More diverged WAL than this is not thrown away by itself: a person must look. */
+const ARCHIVE_LIMIT_BYTES = 4 * 1024 ** 3;
+const STOP_DEADLINE_MS = 10_000;
+const REWIND_DEADLINE_MS = 600_000;
+
 type Progress = (operation: Operation) => void;
+type Source = Pick<Extract<Action, { kind: 'clone' }>, 'primary' | 'host' | 'port'>;
 
 /** Takes a copy of the primary into this member, which holds no data. */
-export async function takeClone(
-  context: PerformerContext,
-  from: Pick<Extract<Action, { kind: 'clone' }>, 'primary' | 'host' | 'port'>,
-  signal: AbortSignal,
-  onProgress: Progress,
-): Promise<void> {
+export async function takeClone(context: PerformerContext, from: Source, signal: AbortSignal, onProgress: Progress): Promise<void> {
   const { server, member, say } = context;
   say('clone-started', `${member} copies ${from.primary}.`);
   const { bytes, files } = await clone(server.spec, {
@@ -22,12 +23,13 @@ export async function takeClone(
     onProgress: progress => onProgress({ kind: 'cloning', ...progress }),
     signal,
   });
+  await rm(replacedDirectory(context), { recursive: true, force: true });
   say('clone-finished', `${member} has a verified copy of ${from.primary} (${files} files).`, { bytes, files });
 }
 
 /**
- * Brings a member whose WAL went past the fork point back: what it has beyond is set aside first, then it is rewound where the provider
- * can, else cloned anew. The old data directory is kept beside the new one until the copy is complete.
+ * Brings back a member whose WAL went past the fork point. What it has beyond is set aside and its range reported first; then it is
+ * rewound where the provider can, else cloned anew. The old data directory is kept beside the new one until the copy is complete.
  */
 export async function rejoin(
   context: PerformerContext,
@@ -35,15 +37,57 @@ export async function rejoin(
   signal: AbortSignal,
   onProgress: Progress,
 ): Promise<void> {
-  const { server, member, say } = context;
-  if (server.pid !== null) await server.stop(10_000);
-  say('wal-archived', `${member} has WAL past ${formatLsn(action.fromLsn)} that ${action.primary} does not have.`, { fromLsn: formatLsn(action.fromLsn) });
+  const { server } = context;
+  const seen = context.watcher.observation;
+  const endLsn = seen?.kind === 'replica' ? (seen.walEnd?.lsn ?? null) : null;
+  if (server.pid !== null) await server.stop(STOP_DEADLINE_MS);
+  await setAside(context, action, endLsn);
+  if (server.spec.provider.pgRewind !== null && (await tryRewind(context, action, signal))) return;
   const { dataDirectory } = server.spec.paths;
-  const replaced = `${dataDirectory}.replaced`;
-  await rm(replaced, { recursive: true, force: true });
-  await rename(dataDirectory, replaced);
+  await rm(replacedDirectory(context), { recursive: true, force: true });
+  await rename(dataDirectory, replacedDirectory(context)).catch((error: NodeJS.ErrnoException) => {
+    // A rewind that was cut off has taken it away already.
+    if (error.code !== 'ENOENT') throw error;
+  });
   await takeClone(context, action, signal, onProgress);
-  await rm(replaced, { recursive: true, force: true });
+}
+
+async function setAside({ server, member, say }: PerformerContext, action: Extract<Action, { kind: 'rejoin' }>, endLsn: Lsn | null): Promise<void> {
+  const archive = await archiveDivergedWal(server.spec, {
+    forkLsn: action.fromLsn,
+    name: `fork-${formatLsn(action.fromLsn).replace('/', '-')}`,
+    maxBytes: ARCHIVE_LIMIT_BYTES,
+  });
+  const from = formatLsn(archive.fromLsn);
+  const to = formatLsn(endLsn ?? archive.toLsn);
+  const lostBytes = endLsn !== null && endLsn > archive.fromLsn ? Number(endLsn - archive.fromLsn) : null;
+  say('wal-archived', `${member} has WAL from ${from} to ${to} that ${action.primary} does not have; it is kept in ${archive.directory}.`, {
+    from,
+    to,
+    bytes: lostBytes,
+    timeline: archive.timeline,
+  });
+}
+
+/** False when a new clone is needed. */
+async function tryRewind({ server, member, say }: PerformerContext, action: Source, signal: AbortSignal): Promise<boolean> {
+  try {
+    const result = await rewind(server.spec, { source: action, timeoutMs: REWIND_DEADLINE_MS, signal });
+    if (result.kind !== 'impossible') {
+      say('rewind-finished', `${member} was rewound to where its history and that of ${action.primary} part.`);
+      return true;
+    }
+    say('decision', `${member} cannot be rewound and is cloned anew: ${result.reason.split('\n').at(-1)}`);
+    return false;
+  } catch (error) {
+    if (!(error instanceof PostgresError) || error.code !== 'rewind-failed') throw error;
+    say('decision', `The rewind of ${member} was cut off; it is cloned anew: ${error.message}`);
+    return false;
+  }
+}
+
+function replacedDirectory({ server }: PerformerContext): string {
+  return `${server.spec.paths.dataDirectory}.replaced`;
 }
 
 export function requireSystemId(systemId: string | null): string {
