@@ -75,7 +75,12 @@ describe('bad input to a cluster that exists', () => {
   });
 
   it('garbage on the port is answered or closed, and clients go on', async () => {
-    for (const garbage of [Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), Buffer.alloc(64, 0xff), Buffer.from([0, 0, 0, 1, 2, 3]), Buffer.alloc(8)]) {
+    for (const garbage of [
+      Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+      Buffer.alloc(64, 0xff),
+      Buffer.from([0, 0, 0, 1, 2, 3]),
+      Buffer.alloc(8),
+    ]) {
       await new Promise<void>(resolve => {
         const socket = connect(cluster.port, '127.0.0.1', () => socket.write(garbage));
         socket.on('error', () => undefined);

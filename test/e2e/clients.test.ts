@@ -37,7 +37,14 @@ describe('real clients through the endpoint', () => {
     const other = bystander.query('select pg_sleep(0.5)');
     const canceller = new pg.Client({ connectionString: cluster.url });
     // `cancel` is on pg's client though its types do not say so.
-    setTimeout(() => (canceller as unknown as { cancel(client: pg.Client, query: unknown): void }).cancel(victim, (victim as unknown as { _activeQuery: unknown })._activeQuery ?? (victim as unknown as { activeQuery: unknown }).activeQuery), 200);
+    setTimeout(
+      () =>
+        (canceller as unknown as { cancel(client: pg.Client, query: unknown): void }).cancel(
+          victim,
+          (victim as unknown as { _activeQuery: unknown })._activeQuery ?? (victim as unknown as { activeQuery: unknown }).activeQuery,
+        ),
+      200,
+    );
     await expect(slow).rejects.toMatchObject({ code: '57014' });
     expect((await other).rowCount).toBe(1);
     await victim.end();
@@ -63,13 +70,13 @@ describe('real clients through the endpoint', () => {
   it.runIf(hasProgram('psql'))('psql: \\d, \\copy both ways, errors', async () => {
     const script = [
       'create table cities(name text, people int);',
-      "\\copy cities from stdin with csv",
+      '\\copy cities from stdin with csv',
       'Bern,134000',
       'Biel,55000',
       '\\.',
       '\\copy (select * from cities order by 1) to stdout with csv',
       'select nonsense;',
-      "select count(*) from cities;",
+      'select count(*) from cities;',
     ].join('\n');
     const outcome = await run('psql', [cluster.url, '-At'], { input: `${script}\n` });
     expect(outcome.stdout).toContain('Bern,134000\nBiel,55000');
@@ -86,7 +93,12 @@ describe('real clients through the endpoint', () => {
       for (const mode of ['simple', 'extended', 'prepared']) {
         for (const script of [['-b', 'tpcb-like'], ['-S']]) {
           const outcome = await pgbench('-n', '-c', '8', '-j', '2', '-t', '50', '-M', mode, ...script);
-          expect([mode, script[0], outcome.code, outcome.stdout]).toEqual([mode, script[0], 0, expect.stringContaining('number of transactions actually processed: 400/400')]);
+          expect([mode, script[0], outcome.code, outcome.stdout]).toEqual([
+            mode,
+            script[0],
+            0,
+            expect.stringContaining('number of transactions actually processed: 400/400'),
+          ]);
         }
       }
       const status = await cluster.status();

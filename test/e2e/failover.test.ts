@@ -20,7 +20,7 @@ describe('the primary dies', () => {
     for (let id = 1; id <= count; id++) {
       const client = cluster.client();
       await client.connect();
-      const number = Date.now() % 1_000_000_000 + id;
+      const number = (Date.now() % 1_000_000_000) + id;
       const writer = new LedgerWriter(client, number);
       writer.start();
       writers.push({ id: number, writer, acknowledged: writer.acknowledged });
@@ -35,7 +35,9 @@ describe('the primary dies', () => {
     await until('some acknowledged rows', () => (writers.every(w => w.acknowledged.length > 20) ? true : null));
     process.kill(old.postmasterPid!, 'SIGKILL');
     const atKill = writers.map(w => w.acknowledged.length);
-    await until('rows acknowledged by the new primary', () => (writers.every((w, i) => w.acknowledged.length > atKill[i]! + 20) ? true : null));
+    await until('rows acknowledged by the new primary', () =>
+      writers.every((w, i) => w.acknowledged.length > atKill[i]! + 20) ? true : null,
+    );
     await Promise.all(writers.map(w => w.writer.stop()));
 
     const after = await cluster.whenHealthy();
@@ -70,7 +72,10 @@ describe('the primary dies', () => {
     stopped = true;
     await Promise.all(readers);
     await pool.end();
-    const after = await cluster.whenStatus('the replica back', s => s.verdict === 'healthy' && s.members.find(m => m.id === replica.id)?.postmasterPid !== replica.postmasterPid);
+    const after = await cluster.whenStatus(
+      'the replica back',
+      s => s.verdict === 'healthy' && s.members.find(m => m.id === replica.id)?.postmasterPid !== replica.postmasterPid,
+    );
     expect(after.term).toBe(before.term);
   });
 
@@ -85,7 +90,11 @@ describe('the primary dies', () => {
   it('tells the story in events', async () => {
     const { stdout, code } = await cluster.command('events', '--json');
     expect(code).toBe(0);
-    const kinds = stdout.trim().split('\n').map(line => (JSON.parse(line) as { kind: string }).kind);
-    for (const kind of ['term-raised', 'promised', 'primary-elected', 'primary-promoted', 'primary-established', 'router-switched']) expect(kinds).toContain(kind);
+    const kinds = stdout
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as { kind: string }).kind);
+    for (const kind of ['term-raised', 'promised', 'primary-elected', 'primary-promoted', 'primary-established', 'router-switched'])
+      expect(kinds).toContain(kind);
   });
 });

@@ -49,7 +49,16 @@ export class Cluster {
   }
 
   async up(...options: string[]): Promise<Outcome> {
-    const outcome = await this.command('up', '--detach', '--json', '--port', String(this.port), '--http-port', String(this.httpPort), ...options);
+    const outcome = await this.command(
+      'up',
+      '--detach',
+      '--json',
+      '--port',
+      String(this.port),
+      '--http-port',
+      String(this.httpPort),
+      ...options,
+    );
     if (outcome.code === 0) this.#url = (await this.command('url')).stdout.trim();
     return outcome;
   }

@@ -45,8 +45,13 @@ export class LedgerWriter {
 export const LEDGER_TABLE = 'create table ledger(writer int, n int, at timestamptz default clock_timestamp())';
 
 /** Acknowledged rows that are not there, and rows that are there more than once. */
-export async function auditLedger(client: pg.Client, writers: readonly { readonly id: number; readonly acknowledged: readonly number[] }[]): Promise<{ lost: string[]; doubled: string[] }> {
-  const { rows } = await client.query<{ writer: number; n: number; times: number }>('/* understudy:primary */ select writer, n, count(*)::int as times from ledger group by 1, 2');
+export async function auditLedger(
+  client: pg.Client,
+  writers: readonly { readonly id: number; readonly acknowledged: readonly number[] }[],
+): Promise<{ lost: string[]; doubled: string[] }> {
+  const { rows } = await client.query<{ writer: number; n: number; times: number }>(
+    '/* understudy:primary */ select writer, n, count(*)::int as times from ledger group by 1, 2',
+  );
   const times = new Map(rows.map(row => [`${row.writer}:${row.n}`, row.times]));
   const lost = writers.flatMap(w => w.acknowledged.map(n => `${w.id}:${n}`)).filter(key => !times.has(key));
   const doubled = [...times].filter(([, count]) => count > 1).map(([key]) => key);

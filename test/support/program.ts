@@ -7,8 +7,16 @@ export interface Outcome {
 }
 
 /** Runs a program to its end, at most `limitMs`. */
-export function run(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string; limitMs?: number } = {}): Promise<Outcome> {
-  return outcomeOf(spawn(command, args, { ...(options.cwd ? { cwd: options.cwd } : {}), env: { ...process.env, ...options.env } }), options.input, options.limitMs ?? 120_000);
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string; limitMs?: number } = {},
+): Promise<Outcome> {
+  return outcomeOf(
+    spawn(command, args, { ...(options.cwd ? { cwd: options.cwd } : {}), env: { ...process.env, ...options.env } }),
+    options.input,
+    options.limitMs ?? 120_000,
+  );
 }
 
 export function outcomeOf(child: ChildProcess, input: string | undefined, limitMs: number): Promise<Outcome> {

@@ -39,20 +39,27 @@ export function lockHolder(path: string): number | null {
   return ticks && now !== null && now !== ticks ? null : pid;
 }
 
+/** A zombie counts as dead: in a container nobody may ever collect it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+  return statOf(pid)?.state !== 'Z';
 }
 
-/** When a process started, in the kernel's ticks (field 22 of /proc/PID/stat); null where there is no /proc. */
+/** When a process started, in the kernel's ticks; null where there is no /proc. */
 function startTicks(pid: number): string | null {
+  return statOf(pid)?.startTicks ?? null;
+}
+
+/** Fields 3 (state) and 22 (start time) of /proc/PID/stat (proc_pid_stat(5)); the name before them may hold anything. */
+function statOf(pid: number): { state: string; startTicks: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0]!, startTicks: fields[19]! };
   } catch {
     return null;
   }
