@@ -69,10 +69,10 @@ export function mergeFloors(a: Floor, b: Floor, topology: Topology): Floor {
  */
 export function satisfies(position: Position, floor: Floor, topology: Topology): boolean {
   if (floor.lsn === 0n) return true;
-  if (position.timeline === floor.timeline) return position.lsn >= floor.lsn;
-  const mapped = mapFloor(floor, topology);
-  if (position.timeline === mapped.timeline) return position.lsn >= mapped.lsn;
-  if (position.timeline > mapped.timeline) return false;
   const fork = forkPoint(position.timeline, topology);
-  return fork !== null && position.lsn <= fork && position.lsn >= mapped.lsn;
+  if (fork === null && position.timeline === floor.timeline) return position.lsn >= floor.lsn;
+  if (fork !== null && position.lsn > fork) return false;
+  const mapped = mapFloor(floor, topology);
+  const isTold = position.timeline === mapped.timeline || (fork !== null && mapped.timeline === currentTimeline(topology));
+  return isTold && position.lsn >= mapped.lsn;
 }

@@ -126,13 +126,26 @@ export function recordStart(replica: ReplicaState): void {
   replica.inFlight++;
 }
 
-/** Weight of the newest answer in the moving average. */
+/** Weight of the newest answer in the moving average, when answers follow each other closely. */
 const LATENCY_GAIN = 0.1;
+/** What is known of a replica's speed is worth half after so long without an answer: what was slow once is tried again, and judged by that. */
+const LATENCY_HALF_LIFE_MS = 5_000;
+
+/** The latency to expect of a replica, 0 when nothing is known. */
+export function expectedLatencyMs(replica: ReplicaState, nowMs: number): number {
+  return replica.latencyMs * remembered(nowMs - replica.lastFinishAtMs);
+}
+
+/** How much of what was known is still worth something, 0 to 1. */
+function remembered(idleMs: number): number {
+  return idleMs < 50 ? 1 : 2 ** (-idleMs / LATENCY_HALF_LIFE_MS);
+}
 
 /** A statement was answered, be it with an SQL error: the server works. `latencyMs`: from sending to the end of the answer. */
 export function recordFinish(replica: ReplicaState, latencyMs: number, nowMs: number): void {
   if (replica.inFlight > 0) replica.inFlight--;
-  replica.latencyMs = replica.latencyMs === 0 ? latencyMs : replica.latencyMs + (latencyMs - replica.latencyMs) * LATENCY_GAIN;
+  const gain = replica.latencyMs === 0 ? 1 : Math.max(LATENCY_GAIN, 1 - remembered(nowMs - replica.lastFinishAtMs));
+  replica.latencyMs += (latencyMs - replica.latencyMs) * gain;
   replica.lastFinishAtMs = nowMs;
   replica.failuresInRow = 0;
   replica.ejectionsInRow = 0;
