@@ -4,7 +4,7 @@ import type { Lsn, ServerReport } from '@understudy/core/cluster';
 import { type Endpoint, withConnection } from './connection.ts';
 import { readControlFile } from './control-file.ts';
 import { DiskProbe, type DiskReport } from './disk.ts';
-import { PostgresError } from './errors.ts';
+import { errnoOf, PostgresError } from './errors.ts';
 import { fenceServer } from './fence.ts';
 import { exists, writeFileAtomically } from './files.ts';
 import { hasDataDirectory } from './layout.ts';
@@ -12,7 +12,6 @@ import { limitLog, logSize, logTail } from './log-file.ts';
 import { type Observation, observe } from './observe.ts';
 import { adoptPostmaster, findPostmaster, type Postmaster, type PostmasterExit, spawnPostmaster } from './postmaster.ts';
 import { readPostmasterFile } from './postmaster-file.ts';
-import { findProcess } from './processes.ts';
 import { type Promotion, promoteServer } from './promote.ts';
 import {
   followUpstream,
@@ -271,13 +270,13 @@ export class PostgresServer {
 
   /**
    * Children of a dead postmaster keep its shared memory, and PostgreSQL would not start beside them. A postmaster.pid whose number now belongs to
-   * a stranger would make it refuse too; any other leftover it clears by itself.
+   * a stranger, or to a zombie that nobody has reaped, would make it refuse too; any other leftover it clears by itself.
    */
   async #clearRemains(): Promise<void> {
     const { dataDirectory } = this.spec.paths;
     await fenceServer(dataDirectory, FENCE_DEADLINE_MS);
     const file = await readPostmasterFile(dataDirectory);
-    if (file && (await findProcess(file.pid))) await rm(join(dataDirectory, 'postmaster.pid'), { force: true });
+    if (file && isTaken(file.pid)) await rm(join(dataDirectory, 'postmaster.pid'), { force: true });
   }
 
   async #startFailure(): Promise<PostgresError> {
@@ -298,6 +297,15 @@ function startSettings(as: StartAs): ReplicationSettings {
       return { synchronousNames: { kind: 'blocked' }, upstream: as.upstream };
     default:
       return as satisfies never;
+  }
+}
+
+/** As PostgreSQL sees it (CreateLockFile in miscinit.c): zombies and other accounts' processes count. */
+function isTaken(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errnoOf(error) === 'EPERM';
   }
 }
 

@@ -114,7 +114,7 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
     await sql(n1, "INSERT INTO t SELECT i, repeat('z', 500) FROM generate_series(100001, 120000) i");
     const end = await eventually(async () => {
       const [primary, replica] = [await n1.server.observe(2000), await n2.server.observe(2000)];
-      return primary.kind === 'primary' && replica.kind === 'replica' && replica.walEnd?.lsn === primary.flushLsn ? replica.walEnd : null;
+      return primary.kind === 'primary' && replica.kind === 'replica' && replica.walEnd?.lsn === primary.insertLsn ? replica.walEnd : null;
     }, 'n2 has all WAL');
     await n2.server.fence();
     await n2.server.start({ role: 'replica', upstream: null });
@@ -123,7 +123,9 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
       const seen = await n2.server.observe(2000);
       return seen.kind === 'replica' ? seen.walEnd : null;
     }, 'the end is known');
-    expect(known).toEqual(end);
+    // The primary writes a little by itself; what counts is that nothing is understated.
+    expect(known.timeline).toBe(end.timeline);
+    expect(known.lsn).toBeGreaterThanOrEqual(end.lsn);
   });
 
   test('promotes to the timeline that it is given, and the others follow across the gap', async () => {

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { formatConninfo, parseConninfo } from '../../src/postgres/conninfo.ts';
+import {
+  DEFAULT_SETTINGS,
+  ISOLATED,
+  ownedSettings,
+  quoteSetting,
+  readReplicationSettings,
+  renderConfig,
+  type ReplicationSettings,
+} from '../../src/postgres/settings.ts';
+import { withoutSettings } from '../../src/postgres/settings-files.ts';
+
+const settings = { ...DEFAULT_SETTINGS, port: 5433 };
+const following: ReplicationSettings = {
+  synchronousNames: { kind: 'blocked' },
+  upstream: { host: '127.0.0.1', port: 5432, applicationName: 'n2_t7', slotName: 'slot_n2' },
+};
+
+describe('renderConfig', () => {
+  test('blocks commits and follows nobody unless it is told otherwise', () => {
+    const config = renderConfig(18, settings, ISOLATED, '/p');
+    expect(config).toContain("synchronous_standby_names = 'ANY 1 (understudy_nobody)'\n");
+    expect(config).toContain("primary_conninfo = ''\n");
+    expect(config).toContain("restart_after_crash = 'off'\n");
+  });
+
+  test('streams under the name of the term, with the password in a file', () => {
+    const config = renderConfig(18, settings, following, '/pass/n2_t7.pgpass');
+    expect(config).toMatch(/^primary_conninfo = '.*application_name=''n2_t7''.*'$/m);
+    expect(config).toMatch(/^primary_conninfo = '.*passfile=''\/pass\/n2_t7\.pgpass''.*'$/m);
+    expect(config).toContain("primary_slot_name = 'slot_n2'\n");
+    expect(config).not.toMatch(/password=/);
+  });
+
+  test('synchronises slots only where PostgreSQL can', () => {
+    expect(renderConfig(18, settings, following, '/p')).toContain("sync_replication_slots = 'on'");
+    expect(renderConfig(18, settings, ISOLATED, '/p')).toContain("sync_replication_slots = 'off'");
+    expect(renderConfig(16, settings, following, '/p')).not.toContain('sync_replication_slots');
+  });
+
+  test('carries its replication settings, to be read back', () => {
+    expect(readReplicationSettings(renderConfig(18, settings, following, '/p'))).toEqual(following);
+    expect(readReplicationSettings('# something else\n')).toBeNull();
+    expect(readReplicationSettings('# state: {broken\n')).toBeNull();
+  });
+});
+
+test('a setting survives quotes and backslashes', () => {
+  expect(quoteSetting("it's C:\\x")).toBe("'it''s C:\\\\x'");
+});
+
+describe('conninfo', () => {
+  test('reads back what it writes', () => {
+    const options = { host: '::1', password: "a'b\\c d", application_name: '' };
+    expect(parseConninfo(formatConninfo(options))).toEqual(options);
+  });
+
+  test('reads what PostgreSQL shows', () => {
+    expect(parseConninfo('user=u passfile=/x/y application_name=n2_t7 fallback_application_name=walreceiver')).toMatchObject({
+      application_name: 'n2_t7',
+      user: 'u',
+    });
+    expect(parseConninfo('')).toEqual({});
+  });
+});
+
+test('only settings that failover rests on are taken out of postgresql.auto.conf', () => {
+  const text = "# comment\nwork_mem = '5MB'\nSynchronous_Standby_Names = ''\nfsync='off'\nmy.setting = 'x'\n";
+  expect(withoutSettings(text, ownedSettings(18))).toBe("# comment\nwork_mem = '5MB'\nmy.setting = 'x'\n");
+});
