@@ -13,13 +13,13 @@ import { ISOLATED, REPLICATION_ROLE } from './settings.ts';
 import { writeSettings } from './settings-files.ts';
 import { unpackArchive } from './unpack.ts';
 
-export interface CloneProgress {
+interface CloneProgress {
   readonly bytesDone: number;
   /** The source's estimate, WAL not included: bytesDone may end above it. Null before it is known. */
   readonly bytesTotal: number | null;
 }
 
-export interface CloneOptions {
+interface CloneOptions {
   /** The server to copy; connected to as the replication role. */
   readonly source: { readonly host: string; readonly port: number };
   /** The cluster that the source must belong to, in decimal. */
@@ -30,7 +30,7 @@ export interface CloneOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface CloneResult {
+interface CloneResult {
   readonly bytes: number;
   readonly files: number;
 }

@@ -14,7 +14,7 @@ const STATES = [
   'in-production',
 ] as const;
 
-export type ControlState = (typeof STATES)[number];
+type ControlState = (typeof STATES)[number];
 
 /** What pg_control says of a server, running or not. */
 export interface ControlFile {

@@ -51,7 +51,7 @@ export class DiskProbe {
 }
 
 /** Bytes that an unprivileged account may still write on the file system of `path`. */
-export async function freeBytes(path: string): Promise<number> {
+async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }

@@ -11,7 +11,7 @@ const SEGMENT_BYTES = 16n * 1024n * 1024n;
 /** Older archives beyond these are removed. */
 const ARCHIVES_KEPT = 10;
 
-export interface DivergedWal {
+interface DivergedWal {
   /** Where the segments were copied. */
   readonly directory: string;
   readonly timeline: number;
@@ -23,7 +23,7 @@ export interface DivergedWal {
   readonly bytes: number;
 }
 
-export interface ArchiveOptions {
+interface ArchiveOptions {
   /** Where this server's history leaves the cluster's. */
   readonly forkLsn: Lsn;
   /** Name of the archive, unique for each rejoin: e.g. `term-7`. An archive of this name is made anew. */

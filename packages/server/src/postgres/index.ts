@@ -1,23 +1,21 @@
-export * from './account.ts';
-export type { Endpoint } from './connection.ts';
-export { withConnection } from './connection.ts';
-export * from './control-file.ts';
-export * from './credentials.ts';
-export * from './disk.ts';
-export * from './errors.ts';
-export * from './initialize.ts';
-export * from './layout.ts';
-export type { Observation, ReceiverSource, ServerIdentity } from './observe.ts';
+/**
+ * One PostgreSQL server as a child process: binaries, accounts, initdb, start, stop, fence, observe, promote, follow, clone, rewind. Mechanisms only;
+ * what is to be done is decided elsewhere.
+ */
+export { type Account, chooseAccount, giveTo } from './account.ts';
+export { clone } from './clone.ts';
+export type { Credentials } from './credentials.ts';
+export type { DiskReport } from './disk.ts';
+export { archiveDivergedWal } from './diverged-wal.ts';
+export { PostgresError } from './errors.ts';
+export { initialize } from './initialize.ts';
+export { memberPaths } from './layout.ts';
+export type { Observation } from './observe.ts';
 export type { PostmasterExit } from './postmaster.ts';
 export { serverProcesses } from './processes.ts';
-export type { Promotion } from './promote.ts';
-export * from './provider.ts';
+export { detectVersion, embeddedProvider, type Provider, systemProvider } from './provider.ts';
 export type { ServerSpec } from './replication.ts';
-export * from './server.ts';
-export { DEFAULT_SETTINGS, REPLICATION_ROLE, type ReplicationSettings, type ServerSettings, type Upstream } from './settings.ts';
-export type { Slot } from './slots.ts';
-export { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
-export { clone, type CloneOptions, type CloneProgress, type CloneResult } from './clone.ts';
-export { type ArchiveOptions, archiveDivergedWal, type DivergedWal } from './diverged-wal.ts';
-export { recoverToShutdown } from './recover.ts';
-export { rewind, type RewindOptions, type RewindResult } from './rewind.ts';
+export { rewind } from './rewind.ts';
+export { PostgresServer, type StartAs } from './server.ts';
+export { DEFAULT_SETTINGS, type Upstream } from './settings.ts';
+export type { SynchronousNames } from './synchronous-names.ts';

@@ -27,7 +27,7 @@ export function memberPaths(memberDirectory: string): MemberPaths {
 }
 
 /** Side directories of unfinished work carry this in their name; whatever is left of them is removed by the next attempt. */
-export const UNFINISHED_SUFFIX = '.unfinished';
+const UNFINISHED_SUFFIX = '.unfinished';
 
 export function unfinishedDirectory(paths: MemberPaths): string {
   return `${paths.dataDirectory}${UNFINISHED_SUFFIX}`;

@@ -2,7 +2,7 @@ import { copyFile, type FileHandle, open, stat, truncate } from 'node:fs/promise
 import { type Account, giveTo } from './account.ts';
 
 /** A server's log is kept in two files of at most about this size each. */
-export const LOG_LIMIT_BYTES: number = 16 * 1024 * 1024;
+const LOG_LIMIT_BYTES: number = 16 * 1024 * 1024;
 
 /**
  * Opens the log for a postmaster. A file and no pipe: PostgreSQL must go on when its agent is dead, and must not wait in write(2) when

@@ -15,7 +15,7 @@ import { listHistoryFiles, readTimelineHistory } from './timeline-files.ts';
 import { walEnd } from './wal-end.ts';
 
 /** What every running server tells. */
-export interface ServerIdentity {
+interface ServerIdentity {
   /** In decimal. */
   readonly systemId: string;
   /** When this life of the postmaster began, in milliseconds of the server's wall clock: tells one incarnation from the next. */
@@ -28,7 +28,7 @@ export interface ServerIdentity {
 }
 
 /** Where a replica's walreceiver is connected; null without one. */
-export interface ReceiverSource {
+interface ReceiverSource {
   readonly pid: number;
   /** starting, streaming, waiting, … as in pg_stat_wal_receiver. */
   readonly status: string;

@@ -24,8 +24,8 @@ export interface Provider {
   readonly version: PostgresVersion;
 }
 
-export const OLDEST_MAJOR = 14;
-export const NEWEST_MAJOR = 19;
+const OLDEST_MAJOR = 14;
+const NEWEST_MAJOR = 19;
 
 /** Reads the output of `postgres --version`. Returns null on anything else. */
 export function parseVersion(output: string): PostgresVersion | null {

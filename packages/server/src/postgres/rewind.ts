@@ -14,14 +14,14 @@ import { type ServerSpec, writeReplicationSettings } from './replication.ts';
 import { ISOLATED } from './settings.ts';
 
 /** Where the caller goes on when a rewind has failed. */
-export type RewindResult =
+type RewindResult =
   | { readonly kind: 'rewound' }
   /** The histories do not part: it can follow as it is. */
   | { readonly kind: 'not-needed' }
   /** Nothing was changed; a new clone is what remains. `reason` is pg_rewind's own. */
   | { readonly kind: 'impossible'; readonly reason: string };
 
-export interface RewindOptions {
+interface RewindOptions {
   /** The primary to agree with, connected to as superuser. It is asked for a checkpoint first: until then its pg_control may show the old timeline. */
   readonly source: { readonly host: string; readonly port: number };
   readonly timeoutMs: number;

@@ -11,7 +11,7 @@ export type SynchronousNames =
   /** Only under a rule with acks 0. */
   | { readonly kind: 'none' };
 
-export const NOBODY = 'understudy_nobody';
+const NOBODY = 'understudy_nobody';
 
 const APPLICATION_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 

@@ -6,7 +6,7 @@ import { errnoOf, PostgresError } from './errors.ts';
 import { writeFileAtomically } from './files.ts';
 
 /** A timeline number in the eight hexadecimal digits of file names. */
-export function timelineName(timeline: number): string {
+function timelineName(timeline: number): string {
   return timeline.toString(16).toUpperCase().padStart(8, '0');
 }
 

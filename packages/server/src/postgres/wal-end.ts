@@ -27,6 +27,9 @@ export interface WalEnd {
  * (WaitForWALToBecomeAvailable in xlogrecovery.c), so a received position that is set, or a startup process that waits, proves that
  * everything local was read. The received position itself begins anew at a segment's start then, hence the greater of the two.
  *
+ * A position found by replay may lie a little below the one that was received before the restart: the beginning of a record that never came to its end is
+ * dropped. No commit is lost by that, since a commit is acknowledged only when its whole record is there.
+ *
  * The timeline needs care of its own: what was received may lie on a newer one than what was replayed. Without a walreceiver to say so, the end
  * is known once no newer history was fetched, or all is replayed.
  */

@@ -38,12 +38,12 @@ export interface Member {
 
 export const CREDENTIALS: Credentials = { superuser: "super'secret", replication: 'stream:secret', router: 'router-secret' };
 
-export async function embedded(account: Account | null): Promise<Provider> {
+async function embedded(account: Account | null): Promise<Provider> {
   return await embeddedProvider({ account, copyDirectory: '/var/lib/understudy/bin' });
 }
 
 /** Bin directory of the newest PostgreSQL that the system's packages installed; null when there is none. */
-export function systemBinDirectory(): string | null {
+function systemBinDirectory(): string | null {
   const root = '/usr/lib/postgresql';
   if (!existsSync(root)) return null;
   const majors = readdirSync(root)

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket, connect as tcpConnect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,7 +76,7 @@ describe('a clone', () => {
     const directory = join(bench.directory, 'space');
     await mkdir(directory);
     await chmod(directory, 0o777);
-    if (bench.account) await import('node:fs/promises').then(fs => fs.chown(directory, bench.account?.uid ?? 0, bench.account?.gid ?? 0));
+    if (bench.account) await chown(directory, bench.account.uid, bench.account.gid);
     await sql(n1, `CREATE TABLESPACE elsewhere LOCATION '${directory}'`);
     const n4 = await bench.member('n4');
     try {
@@ -143,7 +143,7 @@ test('a replica whose password was taken away cannot stream, whatever its settin
 test('a dead agent leaves PostgreSQL running; the next one adopts it and sees its end', async () => {
   const n7 = await bench.member('n7');
   await initialize(n7.spec);
-  const script = join(dirname(fileURLToPath(import.meta.url)), 'postgres-orphan-agent.ts');
+  const script = fileURLToPath(new URL('./postgres-orphan-agent.ts', import.meta.url));
   const agent = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, JSON.stringify(n7.spec)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
