@@ -1,6 +1,6 @@
 import type { CachedStatement, SqlClassifier } from '@understudy/core/sql';
 import { type FrameHandler, Frontend, frontend, HEADER_BYTES, ProtocolError } from '@understudy/wire';
-import { addText, type ClientMessage, type ClientUnit, newUnit } from './client-unit.ts';
+import { addText, type ClientMessage, type ClientUnit, forgetsAll, newUnit } from './client-unit.ts';
 import { type PreparedStatement, SERVER_NAME_PREFIX } from './prepared.ts';
 
 /** Prepared statements that one client may hold at once. */
@@ -40,22 +40,8 @@ export class ClientReader implements FrameHandler {
     this.#maxOpenBytes = maxOpenBytes;
   }
 
-  /** DEALLOCATE ALL or DISCARD ALL has run. */
-  forgetStatements(): void {
-    for (const name of [...this.#statements.keys()]) if (name !== '') this.#statements.delete(name);
-  }
-
   forgetPortals(): void {
     this.#portals.clear();
-  }
-
-  /** The client's own statement of this name, for SQL that speaks of it. */
-  statement(name: string): PreparedStatement | null {
-    return this.#statements.get(name) ?? null;
-  }
-
-  forgetStatement(name: string): void {
-    this.#statements.delete(name);
   }
 
   onFrame(type: number, chunk: Buffer, start: number, end: number): void {
@@ -100,8 +86,28 @@ export class ClientReader implements FrameHandler {
     this.#building = null;
     this.#statements.delete('');
     const unit = newUnit('query', this.#receiver.nowMs());
-    addText(unit, this.#classifier.classifyBytes(chunk, start + HEADER_BYTES, end - 1), true);
-    this.#receiver.onUnit(withMessage(unit, message(Frontend.query, chunk, start, end, null)));
+    const sql = this.#classifier.classifyBytes(chunk, start + HEADER_BYTES, end - 1);
+    addText(unit, sql, true);
+    const target = this.#deallocated(sql);
+    this.#forget(sql, target);
+    const sent = target === null ? message(Frontend.query, chunk, start, end, null) : whole(Frontend.query, frontend.query(deallocate(target)), target);
+    this.#receiver.onUnit(withMessage(unit, sent));
+  }
+
+  /** The statement that a lone DEALLOCATE names, if it was prepared over the protocol: the server knows it by another name. */
+  #deallocated(sql: CachedStatement): PreparedStatement | null {
+    const effect = sql.unit.statements.length === 1 ? sql.unit.effects[0] : undefined;
+    return effect?.kind === 'deallocate' && effect.name !== null ? (this.#statements.get(effect.name) ?? null) : null;
+  }
+
+  /** A text that runs takes names away, in the order of arrival. */
+  #forget(sql: CachedStatement, target: PreparedStatement | null): void {
+    if (target !== null) {
+      this.#statements.delete(target.clientName);
+      this.#receiver.onStatementClosed(target);
+    } else if (forgetsAll(sql)) {
+      for (const name of [...this.#statements.keys()]) if (name !== '') this.#statements.delete(name);
+    }
   }
 
   #parse(chunk: Buffer, start: number, end: number): void {
@@ -113,7 +119,7 @@ export class ClientReader implements FrameHandler {
     const statement = this.#remember(name, sql, chunk, start, end);
     const unit = this.#unit();
     addText(unit, sql, false);
-    this.#add(unit, message(Frontend.parse, chunk, start, end, statement));
+    this.#add(unit, statement.deallocates === null ? message(Frontend.parse, chunk, start, end, statement) : whole(Frontend.parse, statement.frame, statement));
   }
 
   #remember(name: string, sql: CachedStatement, chunk: Buffer, start: number, end: number): PreparedStatement {
@@ -121,7 +127,9 @@ export class ClientReader implements FrameHandler {
     const id = this.#receiver.nextStatementId();
     const before = name === '' ? null : (this.#statements.get(name) ?? null);
     // A named statement outlives its chunk, which may be large.
-    const frame = name === '' ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end));
+    const deallocates = this.#deallocated(sql);
+    const own = name === '' ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end));
+    const frame = deallocates === null ? own : frontend.parse(name, deallocate(deallocates));
     const statement: PreparedStatement = {
       id,
       clientName: name,
@@ -129,6 +137,7 @@ export class ClientReader implements FrameHandler {
       frame,
       sql,
       conflictsWith: before !== null && before.state !== 'refused' ? before : null,
+      deallocates,
       state: 'pending',
     };
     if (statement.conflictsWith === null) this.#statements.set(name, statement);
@@ -162,7 +171,10 @@ export class ClientReader implements FrameHandler {
     const { portal } = frontend.readExecute(chunk, start, end);
     const statement = this.#portals.get(portal) ?? null;
     const unit = this.#unit();
-    if (statement !== null) addText(unit, statement.sql, true);
+    if (statement !== null) {
+      addText(unit, statement.sql, true);
+      this.#forget(statement.sql, statement.deallocates);
+    }
     this.#add(unit, message(Frontend.execute, chunk, start, end, statement));
   }
 
@@ -193,6 +205,13 @@ export class ClientReader implements FrameHandler {
     withMessage(unit, added);
     if (unit.bytes >= this.#maxOpenBytes) this.#receiver.onUnit(unit);
   }
+}
+
+const deallocate = (target: PreparedStatement): string => `DEALLOCATE "${target.serverName}"`;
+
+/** A message of the proxy's own making in place of the client's. */
+function whole(type: number, frame: Buffer, statement: PreparedStatement): ClientMessage {
+  return message(type, frame, 0, frame.length, statement);
 }
 
 function message(type: number, chunk: Buffer, start: number, end: number, statement: PreparedStatement | null): ClientMessage {

@@ -91,6 +91,11 @@ function mergeDemand(a: Demand, b: Demand): Demand {
   return strongerDemand(a, b);
 }
 
+/** True when the text drops every prepared statement of the session: DEALLOCATE ALL, DISCARD ALL. */
+export function forgetsAll(text: CachedStatement): boolean {
+  return text.unit.effects.some(e => (e.kind === 'deallocate' && e.name === null) || (e.kind === 'discard' && e.target === 'all'));
+}
+
 /** True when the unit may have changed data: everything but proven reads, session commands and transaction control. */
 export function mayWrite(unit: ClientUnit): boolean {
   if (unit.kind === 'function') return true;

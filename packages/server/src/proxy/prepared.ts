@@ -16,6 +16,8 @@ export interface PreparedStatement {
   readonly sql: CachedStatement;
   /** A statement that already had this name when this one was parsed: PostgreSQL refuses with 42P05. */
   readonly conflictsWith: PreparedStatement | null;
+  /** Its text is a DEALLOCATE of this statement; on servers it names it as they know it. */
+  readonly deallocates: PreparedStatement | null;
   /** Whether some server accepted it. */
   state: 'pending' | 'accepted' | 'refused';
 }

@@ -1,5 +1,5 @@
 import { frontend, Frontend } from '@understudy/wire';
-import type { ClientMessage, ClientUnit } from './client-unit.ts';
+import { type ClientMessage, type ClientUnit, forgetsAll } from './client-unit.ts';
 import { type Expectation, VISIBLE } from './expectations.ts';
 import { nameForUnknown, type PreparedStatement } from './prepared.ts';
 import type { ServerConnection } from './server-connection.ts';
@@ -12,6 +12,8 @@ export function sendUnit(unit: ClientUnit, to: ServerConnection): void {
   closeForgotten(to);
   for (let i = unit.sent; i < unit.messages.length; i++) sendMessage(unit.messages[i] as ClientMessage, to);
   unit.sent = unit.messages.length;
+  // Forgotten when it is sent, not when it is answered: what follows in the pipeline must be prepared anew.
+  if (unit.effects.length > 0 && unit.texts.some(forgetsAll)) to.prepared.forgetAll();
 }
 
 function sendMessage(message: ClientMessage, to: ServerConnection): void {
@@ -19,12 +21,14 @@ function sendMessage(message: ClientMessage, to: ServerConnection): void {
     case Frontend.query:
       // A simple Query drops the unnamed statement.
       to.prepared.unnamed = null;
+      if (message.statement !== null) dropFor(message.statement, to);
       return raw(message, to, VISIBLE.query);
     case Frontend.functionCall:
       return raw(message, to, VISIBLE.function);
     case Frontend.sync:
       return raw(message, to, VISIBLE.sync);
     case Frontend.execute:
+      if (message.statement !== null && message.statement.deallocates !== null) dropFor(message.statement.deallocates, to);
       return raw(message, to, VISIBLE.execute);
     case Frontend.parse:
       return sendParse(message, message.statement, to);
@@ -67,8 +71,19 @@ function sendParse(message: ClientMessage, statement: PreparedStatement | null, 
   prepare(statement, to, 'visible');
 }
 
+/** A DEALLOCATE follows: the server must have what it is about to drop. */
+function dropFor(statement: PreparedStatement, to: ServerConnection): void {
+  ensurePrepared(statement, to);
+  to.prepared.forget(statement);
+}
+
 function prepare(statement: PreparedStatement, to: ServerConnection, answer: 'visible' | 'hidden'): void {
   to.prepared.add(statement);
+  if (answer === 'hidden') {
+    // Whatever became of an earlier attempt, the name is free now.
+    to.out.add(frontend.close({ kind: 'statement', name: statement.serverName }));
+    to.expect({ ...VISIBLE.close, hidden: true });
+  }
   to.out.add(frontend.renameParse(statement.frame, statement.serverName));
   const settle = (ok: boolean): void => {
     if (ok) statement.state = 'accepted';

@@ -222,6 +222,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       return;
     }
     this.#flushServers();
+    this.#flushClient();
     this.#updateReading();
   }
 
@@ -766,7 +767,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     if (mayWrite(unit)) {
       this.#wrote = true;
       this.#context.stats.writes += 1;
-    } else if (unit.demand === 'replica') {
+    } else if (unit.demand === 'replica' && flight.before === 'I') {
       this.#context.stats.countRead(flight.from.member);
       this.#context.freshness.notePrimaryRead(this.#causality);
     }
@@ -778,11 +779,6 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     for (const effect of unit.effects) {
       if (!this.#settings.note(effect)) this.#pins.add('settings of unknown name');
       this.#pins.note(effect);
-      const forgetsAll = (effect.kind === 'deallocate' && effect.name === null) || (effect.kind === 'discard' && effect.target === 'all');
-      if (forgetsAll && !flight.failed) {
-        this.#reader.forgetStatements();
-        flight.from.prepared.forgetAll();
-      }
     }
   }
 
