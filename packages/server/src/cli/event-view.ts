@@ -1,7 +1,7 @@
-import type { ClusterEvent } from '@understudy/core/cluster';
+import { type ClusterEvent, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
 import type { Colors } from './terminal.ts';
 
-const LOUD: ReadonlySet<string> = new Set([
+const LOUD: ReadonlySet<EventKind> = new Set([
   'protection-lost',
   'data-lost',
   'alarm',
@@ -12,7 +12,7 @@ const LOUD: ReadonlySet<string> = new Set([
   'intent-refused',
   'router-warning',
 ]);
-const GOOD: ReadonlySet<string> = new Set([
+const GOOD: ReadonlySet<EventKind> = new Set([
   'primary-elected',
   'primary-promoted',
   'primary-established',
@@ -21,12 +21,14 @@ const GOOD: ReadonlySet<string> = new Set([
   'intent-done',
 ]);
 
+const KIND_WIDTH = Math.max(...Object.keys(EVENT_KINDS).map(kind => kind.length));
+
 /** One event as one line without its line break. `zoneOffsetMinutes` as Date.getTimezoneOffset() has it: times are local. */
 export function eventLine(event: ClusterEvent, colors: Colors, zoneOffsetMinutes: number): string {
   const time = new Date(event.atMs - zoneOffsetMinutes * 60_000).toISOString().slice(11, 23);
   const paint = LOUD.has(event.kind) ? colors.red : GOOD.has(event.kind) ? colors.green : (text: string) => text;
   const place = `${(event.member ?? '-').padEnd(3)} ${event.term === null ? ' -' : `t${event.term}`}`.padEnd(7);
-  return `${colors.dim(time)}  ${place} ${paint(event.kind.padEnd(19))}  ${event.message}`;
+  return `${colors.dim(time)}  ${place} ${paint(event.kind.padEnd(KIND_WIDTH))}  ${event.message}`;
 }
 
 /** One event as JSON on one line. */

@@ -137,7 +137,7 @@ function addHelpers(program: Command, define: Define): void {
       if (!known) {
         throw new UnderstudyError('bad-usage', {
           why: `${shell} is none of ${SHELLS.join(', ')}.${didYouMean(shell, SHELLS)}`,
-          command: 'completion',
+          help: 'understudy completion --help',
         });
       }
       program.configureOutput().writeOut?.(completionScript(known, program));

@@ -14,7 +14,12 @@ export interface ProgressView {
 }
 
 export function progressView(terminal: Terminal): ProgressView {
-  return terminal.errIsTty ? new LiveProgress(terminal) : new PlainProgress(terminal);
+  const view = terminal.errIsTty ? new LiveProgress(terminal) : new PlainProgress(terminal);
+  return {
+    // That all is ready is the answer of `up` itself.
+    show: event => (event.step === 'ready' ? undefined : view.show(event)),
+    end: () => view.end(),
+  };
 }
 
 /** A line when a step begins and when it ends; bytes would only fill a log. */

@@ -36,7 +36,7 @@ export function renderStatus(status: StatusDocument, { columns, colors }: ViewOp
     colors.dim(titles),
     ...rows,
     '',
-    ...wrap(routerLine(status), columns).map(line => line),
+    ...factLines(status, columns),
     ...places(status).map(([name, place]) => `${colors.dim(name.padEnd(10))}${place}`),
   ];
   return `${lines.join('\n')}\n`;
@@ -116,11 +116,12 @@ function paintState(member: MemberStatus, colors: Colors): (text: string) => str
   }
 }
 
-function routerLine({ router, durability, paused, term }: StatusDocument): string {
+/** Breaks between facts only. */
+function factLines({ router, durability, paused, term }: StatusDocument, columns: number): readonly string[] {
   const reads = Object.values(router.reads).reduce((sum, count) => sum + count, 0);
   const parts = [
     `term ${term}`,
-    durability.mode === 'async' ? 'async' : `${durability.acks} of ${durability.cohort.join(', ') || 'nobody'} must acknowledge`,
+    acknowledgement(durability),
     durability.protected ? 'protected' : 'NOT PROTECTED',
     ...(paused ? ['PAUSED'] : []),
     `${router.clients} clients`,
@@ -128,7 +129,13 @@ function routerLine({ router, durability, paused, term }: StatusDocument): strin
     `${router.writes} writes`,
     `${router.held} held`,
   ];
-  return parts.join(' · ');
+  const unbroken = parts.map(part => part.replaceAll(' ', '\u00a0')).join(' · ');
+  return wrap(unbroken, columns).map(line => line.replaceAll('\u00a0', ' '));
+}
+
+function acknowledgement({ mode, acks, cohort }: StatusDocument['durability']): string {
+  if (mode === 'async') return 'async';
+  return acks === 0 ? 'no replica must acknowledge' : `${acks} of ${cohort.join(', ')} must acknowledge`;
 }
 
 function places({ endpoints, dataDirectory }: StatusDocument): readonly (readonly [string, string])[] {

@@ -7,7 +7,7 @@ import { type ClusterPaths, clusterPaths } from '../supervisor/paths.ts';
 import { type RuntimeInfo, readRuntime } from '../supervisor/runtime-file.ts';
 import { ApiClient } from './api-client.ts';
 import type { CommandContext, TargetOptions } from './context.ts';
-import { clusterDirectory } from './data-dir.ts';
+import { existingClusterDirectory } from './data-dir.ts';
 
 /** A cluster on this machine, by its directory. */
 export interface LocalCluster {
@@ -27,7 +27,7 @@ export function localCluster(directory: string): LocalCluster {
 
 /** The directory that --data, the environment or the configuration name, or the default. */
 export async function findLocalCluster(context: CommandContext, options: TargetOptions, command: string): Promise<LocalCluster> {
-  return localCluster((await clusterDirectory(targetSettings(context, options, command), context.cwd)).path);
+  return localCluster(await existingClusterDirectory(targetSettings(context, options, command), context.cwd));
 }
 
 function targetSettings(context: CommandContext, options: TargetOptions, command: string): LoadedSettings {

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
 import { inspectDirectory } from '../supervisor/directory.ts';
-import { clusterPaths } from '../supervisor/paths.ts';
+import { type ClusterPaths, clusterPaths } from '../supervisor/paths.ts';
 import { type BackgroundMessage, errorOf } from './background.ts';
 import type { CommandContext } from './context.ts';
 import { type ProgressView, progressView } from './progress-view.ts';
@@ -25,6 +25,9 @@ export async function startDetached(directory: string, context: CommandContext, 
   const child = spawnSupervisor(logFile);
   try {
     await untilHealthy(child, view, logFile);
+  } catch (error) {
+    if (error instanceof UnderstudyError && error.code !== 'supervisor-failed') forgetLog(paths);
+    throw error;
   } finally {
     view.end();
     if (child.connected) child.disconnect();
@@ -84,6 +87,13 @@ function diedError(code: number | null, signal: string | null, logFile: string):
   const how = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
   const tail = tailOf(logFile);
   return new UnderstudyError('supervisor-failed', { why: tail === '' ? how : `${how}; its last words were:\n${tail}\n`, log: logFile });
+}
+
+/** Nothing was begun, and why has been told: the folder that we made for the log goes again. */
+function forgetLog(paths: ClusterPaths): void {
+  if (existsSync(paths.marker)) return;
+  rmSync(paths.log, { recursive: true, force: true });
+  if (readdirSync(paths.root).length === 0) rmdirSync(paths.root);
 }
 
 function tailOf(file: string): string {

@@ -36,6 +36,8 @@ export function lockHolder(path: string): number | null {
   const pid = Number(pidText);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
   const now = startTicks(pid);
+  // A dead process that nobody has waited for still answers to signal 0, in a container without init for ever.
+  if (now === 'zombie') return null;
   return ticks && now !== null && now !== ticks ? null : pid;
 }
 
@@ -49,7 +51,7 @@ export function isAlive(pid: number): boolean {
   return statOf(pid)?.state !== 'Z';
 }
 
-/** When a process started, in the kernel's ticks; null where there is no /proc. */
+/** When a process started, in the kernel's ticks; `zombie` when it has ended; null where there is no /proc. */
 function startTicks(pid: number): string | null {
   return statOf(pid)?.startTicks ?? null;
 }

@@ -68,7 +68,7 @@ export class RecordedCluster implements ClusterFacade {
     return `postgres://postgres:secret@127.0.0.1:5432/postgres?role=${role}`;
   }
 
-  happen(kind: EventKind, message = kind): ClusterEvent {
+  happen(kind: EventKind, message: string = kind): ClusterEvent {
     const event = { id: (this.events.at(-1)?.id ?? 0) + 1, atMs: 1_700_000_000_000, kind, member: 'n1', term: 1, message, inputs: {} };
     this.events.push(event);
     for (const listener of this.listeners) listener(event);
