@@ -10,5 +10,5 @@ export * from './requirement.ts';
 export * from './tokens.ts';
 export * from './topology.ts';
 export { type DrainClock, topologyOf } from './topology-of.ts';
-export * from './waiting.ts';
 export * from './view.ts';
+export * from './waiting.ts';

@@ -37,11 +37,8 @@ export function classOf(byte: number | undefined): number {
   return byte === undefined ? 0 : (BYTE_CLASS[byte] as number);
 }
 
-/** True for what may follow the first byte of an unquoted identifier: letters, digits, `_`, `$` and all above 127. */
-export function isWordPart(byte: number | undefined): boolean {
-  const kind = classOf(byte);
-  return kind === WORD || kind === DIGIT || kind === DOLLAR;
-}
+/** 1 for what may follow the first byte of an unquoted identifier: letters, digits, `_`, `$` and all above 127. */
+export const WORD_PART: Uint8Array = BYTE_CLASS.map(kind => (kind === WORD || kind === DIGIT || kind === DOLLAR ? 1 : 0));
 
 /** ASCII lower case; other bytes as they are. */
 export function lower(byte: number): number {

@@ -1,6 +1,6 @@
-import { type FoundCall, type Findings, inspect } from './inspect.ts';
 import { functionEffect } from './function-effects.ts';
 import { type FunctionFacts, type FunctionOverrides, judgeFunction } from './functions.ts';
+import { type Findings, type FoundCall, inspect } from './inspect.ts';
 import type { ParseNode } from './parser.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
 import { routerShow } from './router-commands.ts';

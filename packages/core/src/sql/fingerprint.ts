@@ -6,13 +6,13 @@ import {
   DOLLAR,
   DOT,
   DOUBLE_QUOTE,
-  isWordPart,
   lower,
   OPERATOR,
   SEMICOLON,
   SINGLE_QUOTE,
   SPACE,
   WORD,
+  WORD_PART,
 } from './chars.ts';
 import { literalEnd, numberEnd, quotedEnd, skipBlockComment, skipLineComment, tagEnd } from './lexer.ts';
 import { decodeUtf8, encodeUtf8, utf8Bound } from './utf8.ts';
@@ -201,10 +201,26 @@ export class Fingerprinter {
     }
     this.#space();
     const from = this.length;
-    let at = this.#at;
-    while (at < this.#end && isWordPart(this.#source[at])) this.#push(lower(this.#source[at++] as number));
-    this.#at = at;
+    this.#copyWord();
     this.#afterWord(from);
+  }
+
+  /** Most of a statement is words, so this loop is kept free of calls. */
+  #copyWord(): void {
+    const source = this.#source;
+    const end = this.#end;
+    const start = this.#at;
+    let at = start + 1;
+    while (at < end && WORD_PART[source[at] as number] === 1) at++;
+    if (!this.#reserve(at - start)) return;
+    const bytes = this.bytes;
+    let to = this.length;
+    for (let i = start; i < at; i++) {
+      const byte = source[i] as number;
+      bytes[to++] = byte >= 65 && byte <= 90 ? byte + 32 : byte;
+    }
+    this.length = to;
+    this.#at = at;
   }
 
   #afterWord(from: number): void {
@@ -212,12 +228,12 @@ export class Fingerprinter {
     this.#leading = false;
     this.#after = AFTER_TOKEN;
     if (this.#mode === UNDECIDED)
-      this.#mode = this.#isOneOf(STRIPPED, from) ? STRIP : this.#isOneOf(['explain'], from) ? KEEP_UNTIL_QUERY : KEEP;
+      this.#mode = this.#isOneOf(STRIPPED, from) ? STRIP : this.#isWord('explain', from) ? KEEP_UNTIL_QUERY : KEEP;
     else if (this.#mode === KEEP_UNTIL_QUERY && this.#isOneOf(STRIPPED, from)) this.#mode = STRIP;
     if (length <= 7 && this.#mode === STRIP && this.#isOneOf(CONSTANT_WORDS, from)) return this.#constantSeen(from);
-    if (length === 10 && this.#isOneOf(['set_config'], from)) this.#enterConfig();
+    if (this.#isWord('set_config', from)) this.#enterConfig();
     else this.#configNext = false;
-    if (length === 7 && this.#isOneOf(['uescape'], from)) this.#copyUescape();
+    if (this.#isWord('uescape', from)) this.#copyUescape();
     this.#list = NO_LIST;
     this.#rowStart = -1;
     this.#rowEnd = -1;
@@ -240,12 +256,14 @@ export class Fingerprinter {
     this.#configNext = true;
   }
 
+  /** Whether the word that begins at `from` in the output is one of these. */
   #isOneOf(words: readonly string[], from: number): boolean {
-    for (const word of words) if (word.length === this.length - from && this.#matches(word, from)) return true;
+    for (let i = 0; i < words.length; i++) if (this.#isWord(words[i] as string, from)) return true;
     return false;
   }
 
-  #matches(word: string, from: number): boolean {
+  #isWord(word: string, from: number): boolean {
+    if (word.length !== this.length - from) return false;
     for (let i = 0; i < word.length; i++) if (this.bytes[from + i] !== word.charCodeAt(i)) return false;
     return true;
   }
@@ -266,7 +284,7 @@ export class Fingerprinter {
     this.#copy(this.#at, end);
     this.#at = end;
     this.#other(AFTER_TOKEN);
-    if (this.#isOneOf(['"set_config"'], from)) this.#enterConfig();
+    if (this.#isWord('"set_config"', from)) this.#enterConfig();
   }
 
   /** A literal that ends before `end` (beyond the text's end: unterminated, told by a lone quote that no parser accepts). */
@@ -465,7 +483,18 @@ export class Fingerprinter {
 
   #copy(from: number, to: number): void {
     const end = Math.min(to, this.#end);
-    for (let at = from; at < end && !this.tooLong; at++) this.#push(this.#source[at] as number);
+    if (!this.#reserve(end - from)) return;
+    const source = this.#source;
+    const bytes = this.bytes;
+    let length = this.length;
+    for (let at = from; at < end; at++) bytes[length++] = source[at] as number;
+    this.length = length;
+  }
+
+  /** Makes room for so many bytes more; false when that is over the limit. */
+  #reserve(count: number): boolean {
+    while (this.bytes.length - this.length < count) if (!this.#grow()) return false;
+    return true;
   }
 
   #push(byte: number): void {

@@ -1,4 +1,4 @@
-import { classOf, DIGIT, isWordPart, lower, SPACE, WORD } from './chars.ts';
+import { classOf, DIGIT, lower, SPACE, WORD, WORD_PART } from './chars.ts';
 
 // Where lexical elements end. Each returns the position after the element, or `end + 1` when the text ends inside it.
 
@@ -96,7 +96,7 @@ export function tagEnd(source: Uint8Array, at: number, end: number): number {
   if (classOf(first) !== WORD) return -1;
   for (let i = at + 2; i < end; i++) {
     if (source[i] === DOLLAR_SIGN) return i + 1;
-    if (!isWordPart(source[i])) return -1;
+    if (WORD_PART[source[i] as number] !== 1) return -1;
   }
   return -1;
 }

@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest';
 import {
   choose,
   DEFAULT_READ_POLICY,
-  ejectOutliers,
   EVENTUAL,
+  ejectOutliers,
   newReplica,
   newSessionCausality,
   type ReadPolicy,
+  type ReplicaState,
+  type RoutableServer,
   recordFailure,
   recordFinish,
   recordStart,
-  type ReplicaState,
-  type RoutableServer,
 } from '../../src/routing/index.ts';
 import { replicaAt, report, seeded, server, viewOf } from './fixtures.ts';
 
