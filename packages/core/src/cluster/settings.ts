@@ -15,7 +15,7 @@ export interface RoutingSettings {
   readonly freshWaitMs: number;
   readonly onStale: 'wait' | 'primary' | 'error';
   readonly maxLagMs: number;
-  readonly readsOnPrimary: 'never' | 'fallback' | 'share';
+  readonly readsOnPrimary: 'never' | 'fallback';
 }
 
 export interface ProxySettings {
@@ -100,9 +100,7 @@ const routing = z.strictObject({
     .default('wait')
     .describe('When no replica is fresh enough: wait up to freshWaitMs and then take the primary, the primary at once, or an error.'),
   maxLagMs: milliseconds.default(1000).describe('The greatest age of what a read at level bounded may see.'),
-  readsOnPrimary: oneOf(['never', 'fallback', 'share'])
-    .default('fallback')
-    .describe('Whether the primary serves reads: never, when no replica can, or always with its share.'),
+  readsOnPrimary: oneOf(['never', 'fallback']).default('fallback').describe('Whether the primary answers reads when no replica can.'),
 });
 
 const proxy = z.strictObject({

@@ -81,7 +81,8 @@ export class Freshness {
 
   constructor(options: ProxyOptions, topology: Topology) {
     this.#options = options;
-    this.#policy = { ...DEFAULT_READ_POLICY, freshWaitMs: options.freshWaitMs };
+    const { freshWaitMs, onStale, readsOnPrimary } = options;
+    this.#policy = { ...DEFAULT_READ_POLICY, freshWaitMs, onStale, readsOnPrimary };
     this.#view = this.#viewOf(topology, 'warm');
     this.#watchServers(topology, 'same-term');
   }

@@ -1,3 +1,4 @@
+import type { ReadPolicy } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
 
 /** What a proxy must be told. Times in milliseconds, sizes in bytes. */
@@ -14,6 +15,9 @@ export interface ProxyOptions {
   readonly maxLagMs: number;
   /** How long a read waits for a replica that is fresh enough before the primary takes it. */
   readonly freshWaitMs: number;
+  /** What becomes of a read when no replica is fresh enough; see ReadPolicy. */
+  readonly onStale: ReadPolicy['onStale'];
+  readonly readsOnPrimary: 'never' | 'fallback';
   /** How long work waits for a primary before it is refused with 57P03. */
   readonly holdTimeoutMs: number;
   /** Statements that may wait for a primary at once. */
@@ -43,6 +47,8 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   consistency: 'strong',
   maxLagMs: 1_000,
   freshWaitMs: 20,
+  onStale: 'wait',
+  readsOnPrimary: 'fallback',
   holdTimeoutMs: 30_000,
   maxHeld: 10_000,
   maxClients: 10_000,

@@ -12,6 +12,9 @@ export function proxyOptions(settings: Settings, port: number, routerPassword: s
     consistency: settings.consistency,
     maxLagMs: settings.routing.maxLagMs,
     freshWaitMs: settings.routing.freshWaitMs,
+    onStale: settings.routing.onStale,
+    readsOnPrimary: settings.routing.readsOnPrimary,
+    maxHeld: settings.proxy.maxHeld,
     holdTimeoutMs: settings.proxy.holdTimeoutMs,
     maxClients: settings.proxy.maxClients,
   };

@@ -14,7 +14,7 @@ export async function run(context: CommandContext, options: UpOptions): Promise<
   const json = options.json ?? false;
   const present = localCluster(path);
   if (present.supervisorPid !== null && !options.background) {
-    return await (await import('../up-running.ts')).joinRunning(path, loaded, context, json);
+    return await (await import('../up-running.ts')).joinRunning(path, loaded, context, options);
   }
   if (options.detach) return await (await import('../up-detached.ts')).startDetached(path, context, json);
   await (await import('../up-foreground.ts')).runForeground(loaded, path, context, { json, background: options.background ?? false });
