@@ -90,7 +90,10 @@ export class ClientReader implements FrameHandler {
     addText(unit, sql, true);
     const target = this.#deallocated(sql);
     this.#forget(sql, target);
-    const sent = target === null ? message(Frontend.query, chunk, start, end, null) : whole(Frontend.query, frontend.query(deallocate(target)), target);
+    const sent =
+      target === null
+        ? message(Frontend.query, chunk, start, end, null)
+        : whole(Frontend.query, frontend.query(deallocate(target)), target);
     this.#receiver.onUnit(withMessage(unit, sent));
   }
 
@@ -119,7 +122,12 @@ export class ClientReader implements FrameHandler {
     const statement = this.#remember(name, sql, chunk, start, end);
     const unit = this.#unit();
     addText(unit, sql, false);
-    this.#add(unit, statement.deallocates === null ? message(Frontend.parse, chunk, start, end, statement) : whole(Frontend.parse, statement.frame, statement));
+    this.#add(
+      unit,
+      statement.deallocates === null
+        ? message(Frontend.parse, chunk, start, end, statement)
+        : whole(Frontend.parse, statement.frame, statement),
+    );
   }
 
   #remember(name: string, sql: CachedStatement, chunk: Buffer, start: number, end: number): PreparedStatement {

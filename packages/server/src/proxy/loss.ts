@@ -5,8 +5,10 @@ import { outcomeUnknown, type ProxyFailure, readInterrupted, rolledBack } from '
 /** A unit that was sent to a server which is now gone. */
 export interface LostUnit {
   readonly unit: ClientUnit;
-  /** Bytes of the answer have gone to the client: it cannot be run again unseen. */
-  readonly released: boolean;
+  /** Something of the answer has gone to the client: it cannot be run again unseen. */
+  readonly answered: boolean;
+  /** The server said that it gave the statement up. */
+  readonly fatal: boolean;
 }
 
 /** What becomes of one lost unit. */
@@ -23,10 +25,11 @@ export type LossVerdict =
  * @param wrote whether the open transaction may have written before them
  */
 export function judgeLoss(lost: readonly LostUnit[], status: TransactionStatus, wrote: boolean): LossVerdict[] {
-  if (status === 'I' && lost.every(l => !l.released && isRead(l.unit))) return lost.map(() => ({ kind: 'again' }));
+  if (status === 'I' && lost.every(l => !l.answered && isRead(l.unit))) return lost.map(() => ({ kind: 'again' }));
   let before = status;
   let unknown = false;
-  for (const { unit } of lost) {
+  // A server that gave up the first of them has begun none of the others.
+  for (const { unit } of lost[0]?.fatal === true ? [] : lost) {
     unknown ||= mayCommit(unit, before, wrote || before !== 'I');
     before = statusAfter(unit, before);
   }

@@ -75,7 +75,11 @@ interface Flight {
   replaced: ProxyFailure | null;
   /** Nothing of the answer goes on: the unit will be run again. */
   again: boolean;
+  /** Something of the answer has gone to the client. */
+  answered: boolean;
   failed: boolean;
+  /** The server has said that it ends the connection instead of answering: the statement is surely not done. */
+  fatal: boolean;
   /** The client has more to send for this unit, but elsewhere: its end on this server is ours. */
   split: boolean;
   readonly sentAtMs: number;
@@ -114,6 +118,9 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   #queuedBytes = 0;
   /** The head of the queue waits for something; its continuation pumps. */
   #blocked = false;
+  #pumping = false;
+  /** Connections lost so far: tells the loop of #pump that one was lost under its hands. */
+  #losses = 0;
   /** Ends the wait of the head, for a cancel. */
   #cancelWait: (() => void) | null = null;
   #status: TransactionStatus = 'I';
@@ -281,14 +288,23 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
 
   /** Sends what can be sent. Everything that may unblock the head of the queue ends here. */
   #pump(): void {
+    // A connection that breaks while a unit is sent on it calls back in here: the loop that runs goes on with what is left.
+    if (this.#pumping) return;
+    this.#pumping = true;
     while (!this.#blocked && !this.#ended) {
       const unit = this.#queue.peek();
       if (unit === undefined) break;
-      if (this.#dispatch(unit) === 'blocked') break;
+      const losses = this.#losses;
+      if (this.#dispatch(unit) === 'blocked') {
+        if (losses === this.#losses) break;
+        continue;
+      }
       if (!unit.complete) break;
+      if (this.#queue.peek() !== unit) continue;
       this.#queue.shift();
       this.#queuedBytes -= unit.bytes;
     }
+    this.#pumping = false;
     this.#updateReading();
   }
 
@@ -348,6 +364,11 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   async #openPrimary(unit: ClientUnit, server: RoutableServer, term: number): Promise<void> {
     try {
       const connection = await this.#servers.open(server, 'primary', term);
+      if (this.#context.watch.topology.term !== term) {
+        this.#servers.forget(connection);
+        connection.end();
+        return;
+      }
       for (const channel of this.#pins.channels) await connection.ask(`LISTEN "${channel.replaceAll('"', '""')}"`);
       await applySettings(connection, this.#settings);
       this.#tellParameters(connection);
@@ -480,7 +501,9 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
         held: keep ? [] : null,
         replaced: null,
         again: false,
+        answered: false,
         failed: false,
+        fatal: false,
         split: false,
         sentAtMs: performance.now(),
       });
@@ -672,6 +695,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       }
       this.#release(flight);
     }
+    flight.answered = true;
     this.#out.range(chunk, start, end);
   }
 
@@ -679,6 +703,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   #release(flight: Flight): void {
     if (flight.held === null) return;
     for (const part of flight.held) this.#out.add(part);
+    flight.answered ||= flight.held.length > 0;
     flight.held = null;
   }
 
@@ -706,6 +731,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     }
     if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
       // The connection ends now; what that means for the client is decided when it has.
+      flight.fatal = true;
       if (fields.code.startsWith('57P0') && fields.code !== '57P05') return;
       this.#release(flight);
       this.#out.range(chunk, start, end);
@@ -713,6 +739,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       return;
     }
     this.#release(flight);
+    flight.answered = true;
     const renamed = renameInError(fields, flight.unit.messages);
     if (renamed === null) this.#out.range(chunk, start, end);
     else this.#out.add(renamed);
@@ -741,21 +768,18 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     }
     this.#release(flight);
     this.#flights.shift();
-    if (from.role === 'replica') this.#afterRead(flight);
-    else this.#afterPrimary(flight, from.status);
+    if (from.role === 'primary') this.#afterPrimary(flight, from.status);
+    else if (from.status === 'I') this.#afterRead(flight);
     if (flight.replaced !== null) this.#out.add(flight.replaced.frame());
     this.#out.range(chunk, start, end);
-    if (this.#settings.hasTouched && from.role === 'primary' && from.status === 'I' && this.#queue.size >= 0) this.#learnSettings(from);
+    if (from.role === 'primary' && from.status === 'I' && this.#settings.hasTouched) this.#learnSettings(from);
+    // A transaction that the grammar did not show must not stay open behind the session's back.
+    if (from.role === 'replica' && from.status !== 'I') from.destroy(new Error('a read opened a transaction on a replica'));
     this.#pump();
   }
 
   #afterRead(flight: Flight): void {
     const { from } = flight;
-    if (from.status !== 'I') {
-      // The statement opened a transaction that the grammar did not show. It must not stay open behind the session's back.
-      from.destroy(new Error('a read opened a transaction on a replica'));
-      return;
-    }
     this.#context.stats.countRead(from.member);
     this.#context.freshness.finished(from.member, performance.now() - flight.sentAtMs);
     this.#context.freshness.noteReplicaRead(from.member, this.#causality);
@@ -839,6 +863,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
 
   onLost(from: ServerConnection, why: Error): void {
     this.#servers.forget(from);
+    this.#losses += 1;
     if (this.#ended) return;
     const flights = this.#flights.clear();
     const mine = flights.filter(f => f.from === from);
@@ -855,11 +880,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   #judge(lost: readonly Flight[], why: Error): void {
     const again = this.#retrying;
     this.#retrying = [];
-    const verdicts = judgeLoss(
-      lost.map(f => ({ unit: f.unit, released: f.held === null && !f.again && f.from.role === 'replica' ? true : f.failed })),
-      lost[0]?.before ?? 'I',
-      this.#wrote,
-    );
+    const verdicts = judgeLoss(lost, lost[0]?.before ?? 'I', this.#wrote);
     lost.forEach((flight, i) => {
       const verdict = verdicts[i];
       const { unit } = flight;
@@ -871,7 +892,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
         again.push(unit);
         return;
       }
-      this.#tellFailure(unit, verdict.failure, verdict.status);
+      this.#tellFailure(unit, flight.replaced ?? verdict.failure, verdict.status);
     });
     this.#lostTransaction = this.#status === 'I' ? null : 'told';
     if (this.#status === 'I') this.#wrote = false;
