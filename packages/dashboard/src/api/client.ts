@@ -89,5 +89,10 @@ async function answerOf(response: Response): Promise<unknown> {
   const answer: unknown = await response.json().catch(() => null);
   if (response.ok) return answer;
   const { error } = (answer ?? {}) as Partial<ErrorAnswer>;
-  throw new ApiError(response.status, error?.code ?? 'http', error?.message ?? `The server answered ${response.status}.`, error?.action ?? '');
+  throw new ApiError(
+    response.status,
+    error?.code ?? 'http',
+    error?.message ?? `The server answered ${response.status}.`,
+    error?.action ?? '',
+  );
 }

@@ -1,7 +1,7 @@
 import type { ClusterEvent, EventKind, TermRecord } from '@understudy/core/cluster';
 
 /** The steps of a change of the primary, in the order in which they happen. */
-export const PHASES = ['detect', 'recruit', 'choose', 'promote', 'establish', 'switch'] as const;
+const PHASES = ['detect', 'recruit', 'choose', 'promote', 'establish', 'switch'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 export interface Phase {
@@ -32,10 +32,16 @@ type Milestones = Readonly<Partial<Record<PhaseName, number>>>;
 /** Trouble further before the election than this did not cause it. */
 const NOTICE_MAX_MS = 120_000;
 /** The most elections that are shown. */
-export const ELECTIONS_MAX = 50;
+const ELECTIONS_MAX = 50;
 
-const TROUBLES: readonly EventKind[] = ['server-exited', 'server-unresponsive', 'server-failing', 'agent-exited', 'server-fenced'];
-const REQUESTS: readonly EventKind[] = ['switchover-requested', 'failover-requested'];
+const TROUBLES: ReadonlySet<EventKind> = new Set([
+  'server-exited',
+  'server-unresponsive',
+  'server-failing',
+  'agent-exited',
+  'server-fenced',
+]);
+const REQUESTS: ReadonlySet<EventKind> = new Set(['switchover-requested', 'failover-requested']);
 
 /** Every change of the primary that events or history tell of, newest first. Events know more phases; history reaches further back. */
 export function electionsOf(events: readonly ClusterEvent[], history: readonly TermRecord[] = []): readonly Election[] {
@@ -70,7 +76,13 @@ function heardElections(events: readonly ClusterEvent[], history: readonly TermR
   return elections;
 }
 
-function heardElection(events: readonly ClusterEvent[], start: ClusterEvent, term: number, from: string | null, overtaken: boolean): Election {
+function heardElection(
+  events: readonly ClusterEvent[],
+  start: ClusterEvent,
+  term: number,
+  from: string | null,
+  overtaken: boolean,
+): Election {
   const first = (kind: EventKind): ClusterEvent | undefined => events.find(event => event.kind === kind && event.term === term);
   const elected = first('primary-elected');
   const promised = events.findLast(e => e.kind === 'promised' && e.term === term && elected !== undefined && e.id < elected.id);
@@ -101,11 +113,11 @@ function heardElection(events: readonly ClusterEvent[], start: ClusterEvent, ter
 function signOf(events: readonly ClusterEvent[], start: ClusterEvent, primary: string | null): { cause: Election['cause']; atMs: number } {
   const settled = events.findLast(e => e.id < start.id && (e.kind === 'primary-established' || e.kind === 'primary-confirmed'))?.id ?? -1;
   const recent = events.filter(e => e.id > settled && e.id < start.id && start.atMs - e.atMs <= NOTICE_MAX_MS);
-  const request = recent.find(event => REQUESTS.includes(event.kind));
+  const request = recent.find(event => REQUESTS.has(event.kind));
   if (request) return { cause: request.kind === 'switchover-requested' ? 'switchover' : 'failover', atMs: request.atMs };
   const { noticedMs } = start.inputs;
   if (typeof noticedMs === 'number') return { cause: 'failover', atMs: start.atMs - noticedMs };
-  const trouble = recent.find(event => TROUBLES.includes(event.kind) && (primary === null || event.member === primary));
+  const trouble = recent.find(event => TROUBLES.has(event.kind) && (primary === null || event.member === primary));
   return { cause: 'failover', atMs: trouble?.atMs ?? start.atMs };
 }
 

@@ -42,7 +42,7 @@ const GROUPS: Partial<Record<EventKind, Exclude<EventGroup, 'all'>>> = {
   resumed: 'operator',
 };
 
-export function groupOf(kind: EventKind): Exclude<EventGroup, 'all'> {
+function groupOf(kind: EventKind): Exclude<EventGroup, 'all'> {
   return GROUPS[kind] ?? 'members';
 }
 

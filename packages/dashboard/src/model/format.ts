@@ -18,13 +18,15 @@ export function formatDuration(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 1440 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+  return minutes < 1440
+    ? `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+    : `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
 }
 
 /** Events per second; null when it is not known yet. */
 export function formatRate(perSecond: number | null): string {
   if (perSecond === null) return '–';
-  if (perSecond > 0 && perSecond < 10) return perSecond.toFixed(1);
+  if (perSecond > 0 && perSecond < 10) return perSecond.toFixed(1).replace('.0', '');
   return formatCount(perSecond);
 }
 

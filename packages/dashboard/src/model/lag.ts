@@ -7,8 +7,8 @@ export interface LagStages {
 }
 
 /** A replica further behind than this is marked. Bytes and milliseconds. */
-export const LAG_NOTABLE_BYTES = 16_777_216;
-export const LAG_NOTABLE_MS = 1000;
+const LAG_NOTABLE_BYTES = 16_777_216;
+const LAG_NOTABLE_MS = 1000;
 
 const LSN_TEXT = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
 

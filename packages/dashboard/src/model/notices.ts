@@ -28,13 +28,21 @@ export function noticesOf(status: StatusDocument | null, contact: Contact): read
 function lostContact(contact: Contact, known: boolean): Notice | null {
   if (contact.kind !== 'lost') return null;
   const last = known ? ' What is shown is the last that was known.' : '';
-  return { tone: 'danger', title: 'No contact', text: `The supervisor has not answered since ${formatClock(contact.sinceMs)} (${contact.why}).${last}` };
+  return {
+    tone: 'danger',
+    title: 'No contact',
+    text: `The supervisor has not answered since ${formatClock(contact.sinceMs)} (${contact.why}).${last}`,
+  };
 }
 
 function withoutPrimary(status: StatusDocument): Notice | null {
   if (status.verdict !== 'no-primary') return null;
   const held = status.router.held > 0 ? ` ${plural(status.router.held, 'statement')} held until there is one.` : '';
-  return { tone: 'danger', title: 'No primary', text: `${status.summary.replace(/^No primary: /, '')}${held}` };
+  return { tone: 'danger', title: 'No primary', text: `${capitalised(status.summary.replace(/^No primary: /, ''))}${held}` };
+}
+
+function capitalised(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function alarms(status: StatusDocument): readonly Notice[] {
@@ -44,7 +52,11 @@ function alarms(status: StatusDocument): readonly Notice[] {
 function withoutProtection(status: StatusDocument): Notice | null {
   if (status.durability.protected || status.verdict === 'no-primary') return null;
   if (status.durability.mode === 'async') {
-    return { tone: 'note', title: 'Async durability', text: 'Commits are acknowledged before a replica has them. A failover may lose the last ones.' };
+    return {
+      tone: 'note',
+      title: 'Async durability',
+      text: 'Commits are acknowledged before a replica has them. A failover may lose the last ones.',
+    };
   }
   if (status.members.length === 1) {
     return { tone: 'warning', title: 'Not protected', text: 'There is one member and nothing to fail over to. Add a replica.' };

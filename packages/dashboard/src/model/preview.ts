@@ -57,7 +57,9 @@ function ownSteps(operation: Operation, status: StatusDocument): readonly string
         'Nothing is done by itself any more: a primary that is lost is not replaced, a member that ends is not restarted.',
       ];
     case 'resume':
-      return [`Automatic actions are taken again for ${formatList(status.members.map(member => member.id))}, beginning with what has become due.`];
+      return [
+        `Automatic actions are taken again for ${formatList(status.members.map(member => member.id))}, beginning with what has become due.`,
+      ];
     case 'switchover':
     case 'failover':
     case 'remove-replica':

@@ -37,15 +37,15 @@ function sampleOf(earlier: readonly Sample[], status: StatusDocument, atMs: numb
   const { router } = status;
   const lag = Object.fromEntries(status.members.filter(m => m.role === 'replica').map(m => [m.id, { bytes: m.lagBytes, ms: m.lagMs }]));
   const bare: Sample = { atMs, routerPid: router.pid, writes: router.writes, reads: router.reads, lag, rates: null };
-  const base = earlier.findLast(sample => sample.atMs <= atMs - RATE_SPAN_MS) ?? earlier[0];
+  const base = earlier.findLast(sample => sample.atMs <= atMs - RATE_SPAN_MS);
   return base ? { ...bare, rates: ratesBetween(base, bare) } : bare;
 }
 
 /** Rates from the differences of two samples' counters; null when they do not tell: too close, too far apart, or a router that began anew. */
-export function ratesBetween(from: Sample, to: Sample): Rates | null {
+function ratesBetween(from: Sample, to: Sample): Rates | null {
   const elapsedMs = to.atMs - from.atMs;
   const restarted = from.routerPid !== to.routerPid || to.writes < from.writes;
-  if (elapsedMs < 500 || elapsedMs > RATE_GAP_MAX_MS || restarted) return null;
+  if (elapsedMs < RATE_SPAN_MS || elapsedMs > RATE_GAP_MAX_MS || restarted) return null;
   const perSecond = (after: number, before: number): number => (Math.max(0, after - before) * 1000) / elapsedMs;
   const reads = Object.fromEntries(Object.entries(to.reads).map(([id, count]) => [id, perSecond(count, from.reads[id] ?? 0)]));
   return { writes: perSecond(to.writes, from.writes), reads, readsTotal: Object.values(reads).reduce((sum, rate) => sum + rate, 0) };

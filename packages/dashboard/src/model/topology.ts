@@ -27,26 +27,40 @@ export interface Layout {
   readonly cards: readonly Rect[];
 }
 
-const CARD_WIDTH = { min: 208, max: 380 } as const;
-const CARD_HEIGHT = 236;
-const COLUMN_GAP = 20;
-const ROUTER = { maxWidth: 620, height: 112, stackHeight: 168 } as const;
+const CARD_WIDTH = { min: 168, compact: 216, max: 380 } as const;
+const CARD_HEIGHT = 222;
+const COLUMN_GAP = 14;
+const ROUTER = { maxWidth: 620, height: 100, stackHeight: 152 } as const;
 /** Room for the arrows from the router down to the cards, and for the WAL's way below them. */
 const FAN_HEIGHT = 92;
-const WAL_HEIGHT = 68;
-const WAL_DEPTH = 40;
+const WAL_HEIGHT = 70;
+const WAL_DEPTH = 38;
+/** Apart from the WAL that the others are sent, so that both can be seen. */
+const COPY_OFFSET = 9;
 const STACK = { left: 26, right: 22, fan: 40, gap: 34, maxWidth: 560 } as const;
+
+/** Whether a card is too narrow for words on all of its buttons. */
+export function isCompact(card: Rect): boolean {
+  return card.width < CARD_WIDTH.compact;
+}
 
 export function layoutOf(width: number, count: number): Layout {
   const columns = (width - COLUMN_GAP * (count - 1)) / Math.max(1, count);
-  return columns >= CARD_WIDTH.min && width >= 560 ? columnsLayout(width, count, Math.min(columns, CARD_WIDTH.max)) : stackLayout(width, count);
+  return columns >= CARD_WIDTH.min && width >= 560
+    ? columnsLayout(width, count, Math.min(columns, CARD_WIDTH.max))
+    : stackLayout(width, count);
 }
 
 function columnsLayout(width: number, count: number, cardWidth: number): Layout {
   const used = count * cardWidth + (count - 1) * COLUMN_GAP;
   const routerWidth = Math.min(width, ROUTER.maxWidth);
   const top = ROUTER.height + FAN_HEIGHT;
-  const cards = range(count).map(i => ({ x: (width - used) / 2 + i * (cardWidth + COLUMN_GAP), y: top, width: cardWidth, height: CARD_HEIGHT }));
+  const cards = range(count).map(i => ({
+    x: (width - used) / 2 + i * (cardWidth + COLUMN_GAP),
+    y: top,
+    width: cardWidth,
+    height: CARD_HEIGHT,
+  }));
   const router = { x: (width - routerWidth) / 2, y: 0, width: routerWidth, height: ROUTER.height };
   return { kind: 'columns', width, height: top + CARD_HEIGHT + WAL_HEIGHT, router, cards };
 }
@@ -55,8 +69,8 @@ function stackLayout(width: number, count: number): Layout {
   const used = Math.min(width, STACK.maxWidth);
   const left = (width - used) / 2;
   const top = ROUTER.stackHeight + STACK.fan;
-  const card = { x: left + STACK.left, width: used - STACK.left - STACK.right, height: CARD_HEIGHT };
-  const cards = range(count).map(i => ({ ...card, y: top + i * (CARD_HEIGHT + STACK.gap) }));
+  const [x, cardWidth] = [left + STACK.left, used - STACK.left - STACK.right];
+  const cards = range(count).map(i => ({ x, y: top + i * (CARD_HEIGHT + STACK.gap), width: cardWidth, height: CARD_HEIGHT }));
   const router = { x: left, y: 0, width: used, height: ROUTER.stackHeight };
   return { kind: 'stack', width, height: top + count * (CARD_HEIGHT + STACK.gap) - STACK.gap + 4, router, cards };
 }
@@ -79,24 +93,29 @@ export function statementArrow(layout: Layout, index: number, carries: 'writes' 
   return { path, label: { x: round(to.x), y: to.y - 34 } };
 }
 
-/** From the primary to a replica. All of them leave it on the same way, as the WAL does. */
-export function walArrow(layout: Layout, primary: number, replica: number): Arrow {
+/** From the primary to a replica: the stream of its WAL, which leaves it on the same way for all, or a copy of its data. */
+export function walArrow(layout: Layout, primary: number, replica: number, carries: 'wal' | 'copy'): Arrow {
   const from = layout.cards[primary]!;
   const to = layout.cards[replica]!;
-  return layout.kind === 'stack' ? walInMargin(from, to) : walBelow(from, to);
+  const offset = carries === 'copy' ? COPY_OFFSET : 0;
+  return layout.kind === 'stack' ? walInMargin(from, to, offset) : walBelow(from, to, offset);
 }
 
-function walBelow(from: Rect, to: Rect): Arrow {
-  const [start, end, bottom] = [round(from.x + from.width / 2), round(to.x + to.width / 2), from.y + from.height];
-  const [depth, side] = [bottom + WAL_DEPTH, end > start ? 1 : -1];
+function walBelow(from: Rect, to: Rect, offset: number): Arrow {
+  const side = to.x > from.x ? 1 : -1;
+  const [start, end, bottom] = [round(from.x + from.width / 2) - offset * side, round(to.x + to.width / 2), from.y + from.height];
+  const depth = bottom + WAL_DEPTH + offset;
   const path = `M${start} ${bottom}V${depth - 12}q0 12 ${12 * side} 12H${end - 12 * side}q${12 * side} 0 ${12 * side} -12V${bottom + 3}`;
-  return { path, label: { x: end, y: depth + 4 } };
+  return { path, label: { x: end, y: bottom + WAL_DEPTH + 4 } };
 }
 
-function walInMargin(from: Rect, to: Rect): Arrow {
-  const [start, end, right] = [from.y + 60, to.y + 32, from.x + from.width];
-  const [x, side] = [right + 14, end > start ? 1 : -1];
-  return { path: `M${right} ${start}H${x - 8}q8 0 8 ${8 * side}V${end - 8 * side}q0 ${8 * side} -8 ${8 * side}H${right + 3}`, label: { x: right, y: end } };
+function walInMargin(from: Rect, to: Rect, offset: number): Arrow {
+  const [start, end, right] = [from.y + 60 + offset, to.y + 32, from.x + from.width];
+  const [x, side] = [right + 11 + offset, end > start ? 1 : -1];
+  return {
+    path: `M${right} ${start}H${x - 8}q8 0 8 ${8 * side}V${end - 8 * side}q0 ${8 * side} -8 ${8 * side}H${right + 3}`,
+    label: { x: right, y: end },
+  };
 }
 
 function range(count: number): readonly number[] {

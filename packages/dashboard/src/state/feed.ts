@@ -13,7 +13,7 @@ const POLL_AFTER_EVENT_MS = 40;
 const RECONNECT_MS = { first: 250, most: 4000 } as const;
 
 /** After these the history of terms has changed. */
-const CHANGES_HISTORY: readonly EventKind[] = ['primary-elected', 'primary-promoted', 'primary-established', 'cluster-created'];
+const CHANGES_HISTORY: ReadonlySet<EventKind> = new Set(['primary-elected', 'primary-promoted', 'primary-established', 'cluster-created']);
 
 /** Keeps the store up to date for as long as the page is open. */
 export function startFeed(): void {
@@ -22,7 +22,7 @@ export function startFeed(): void {
   void followEvents(news => {
     store.events.value = withEvents(store.events.value, news);
     poller.hurry();
-    if (news.some(event => CHANGES_HISTORY.includes(event.kind))) void refreshHistory();
+    if (news.some(event => CHANGES_HISTORY.has(event.kind))) void refreshHistory();
   });
   void refreshHistory();
   document.addEventListener('visibilitychange', () => poller.hurry());
@@ -59,11 +59,12 @@ class Poller {
 }
 
 async function refreshStatus(): Promise<void> {
+  const askedAtMs = Date.now();
   try {
     const next = await fetchStatus();
     batch(() => {
       store.status.value = next;
-      store.samples.value = withSample(store.samples.value, next, Date.now());
+      store.samples.value = withSample(store.samples.value, next, (askedAtMs + Date.now()) / 2);
       if (store.contact.value.kind !== 'live') store.contact.value = { kind: 'live' };
     });
   } catch (error) {

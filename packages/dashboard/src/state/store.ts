@@ -7,10 +7,10 @@ import type { EventFilter } from '../model/events.ts';
 import type { Contact } from '../model/notices.ts';
 import type { Sample } from '../model/samples.ts';
 
-/** The dialog that is open, one at a time. `then` is what the reader wanted before the page had to ask for the token. */
+/** The dialog that is open, one at a time. `next` is what the reader wanted before the page had to ask for the token. */
 export type OpenDialog =
   | { readonly kind: 'none' }
-  | { readonly kind: 'unlock'; readonly then: Operation | null; readonly why: string | null }
+  | { readonly kind: 'unlock'; readonly next: Operation | null; readonly why: string | null }
   | { readonly kind: 'confirm'; readonly operation: Operation }
   | { readonly kind: 'member'; readonly id: string };
 
@@ -29,7 +29,7 @@ export const latest: ReadonlySignal<Sample | null> = computed(() => samples.valu
 
 /** Asks for confirmation of an operation, after the token if there is none yet. */
 export function request(operation: Operation): void {
-  dialog.value = token.value === null ? { kind: 'unlock', then: operation, why: null } : { kind: 'confirm', operation };
+  dialog.value = token.value === null ? { kind: 'unlock', next: operation, why: null } : { kind: 'confirm', operation };
 }
 
 export function closeDialog(): void {

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { status } from '../state/store.ts';
 import { LagChart, TrafficChart } from './charts.tsx';
 import { Dialogs } from './dialogs.tsx';
 import { Elections } from './elections.tsx';
@@ -7,11 +8,14 @@ import { Header } from './header.tsx';
 import { Topology } from './topology.tsx';
 import { Verdict } from './verdict.tsx';
 
+/** So many members have room for their picture beside what happened. */
+const BESIDE_MAX = 5;
+
 export function App(): JSX.Element {
   return (
     <>
       <Header />
-      <main>
+      <main class={(status.value?.members.length ?? 0) > BESIDE_MAX ? 'many' : undefined}>
         <Verdict />
         <Topology />
         <Elections />

@@ -9,6 +9,7 @@ import { type Preview, previewOf } from '../model/preview.ts';
 import { closeDialog, dialog, token } from '../state/store.ts';
 import { Icon } from './icons.tsx';
 import { Modal } from './modal.tsx';
+import { Prose } from './prose.tsx';
 
 /** Where the operation stands. */
 type Progress =
@@ -29,7 +30,11 @@ export function ConfirmDialog({ operation, status }: { readonly operation: Opera
   };
   return (
     <Modal title={preview.title} onClose={closeDialog}>
-      {progress.kind === 'asked' || progress.kind === 'running' ? <WhatWillHappen preview={preview} /> : <WhatHappened progress={progress} />}
+      {progress.kind === 'asked' || progress.kind === 'running' ? (
+        <WhatWillHappen preview={preview} />
+      ) : (
+        <WhatHappened progress={progress} />
+      )}
       {preview.refusal && plan !== 'unknown' && plan?.refusal?.code === 'would-lose-data' && progress.kind === 'asked' && <AcceptLoss />}
       <div class="dialog-actions">
         <button type="button" class="button" onClick={closeDialog} autofocus>
@@ -55,7 +60,13 @@ export function ConfirmDialog({ operation, status }: { readonly operation: Opera
 function usePlan(operation: Operation, status: StatusDocument): PlanAnswer | null | 'unknown' {
   const [plan, setPlan] = useState<PlanAnswer | null | 'unknown'>('unknown');
   const { primary, term, verdict, paused, members } = status;
-  const state = JSON.stringify([primary, term, verdict, paused, members.map(member => [member.id, member.role, member.state, member.inCohort])]);
+  const state = JSON.stringify([
+    primary,
+    term,
+    verdict,
+    paused,
+    members.map(member => [member.id, member.role, member.state, member.inCohort]),
+  ]);
   useEffect(() => {
     const asked = { current: true };
     fetchPlan(operation)
@@ -80,7 +91,7 @@ async function performed(operation: Operation): Promise<Progress | null> {
     if (error.status !== 401) return { kind: 'failed', message: error.message, action: error.action };
     storeToken(null);
     token.value = null;
-    dialog.value = { kind: 'unlock', then: operation, why: error.message };
+    dialog.value = { kind: 'unlock', next: operation, why: error.message };
     return null;
   }
 }
@@ -90,9 +101,11 @@ function WhatWillHappen({ preview }: { readonly preview: Preview }): JSX.Element
     return (
       <div class="callout tone-warning" role="status">
         <p>
-          <Icon name="warning" /> <strong>This would be refused.</strong> {preview.refusal.message}
+          <Icon name="warning" /> <strong>This would be refused.</strong> <Prose text={preview.refusal.message} />
         </p>
-        <p>{preview.refusal.action}</p>
+        <p>
+          <Prose text={preview.refusal.action} />
+        </p>
       </div>
     );
   }
@@ -116,9 +129,11 @@ function WhatHappened({ progress }: { readonly progress: Extract<Progress, { kin
   return (
     <div class="callout tone-danger" role="alert">
       <p>
-        <Icon name="warning" /> {progress.message}
+        <Icon name="warning" /> <Prose text={progress.message} />
       </p>
-      <p>{progress.action}</p>
+      <p>
+        <Prose text={progress.action} />
+      </p>
     </div>
   );
 }
@@ -126,7 +141,11 @@ function WhatHappened({ progress }: { readonly progress: Extract<Progress, { kin
 /** The one decision that only a person may take. */
 function AcceptLoss(): JSX.Element {
   return (
-    <button type="button" class="button button-danger" onClick={() => (dialog.value = { kind: 'confirm', operation: { kind: 'failover', acceptDataLoss: true } })}>
+    <button
+      type="button"
+      class="button button-danger"
+      onClick={() => (dialog.value = { kind: 'confirm', operation: { kind: 'failover', acceptDataLoss: true } })}
+    >
       I accept that acknowledged writes may be lost…
     </button>
   );

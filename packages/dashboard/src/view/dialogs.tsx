@@ -12,7 +12,7 @@ export function Dialogs(): JSX.Element | null {
     case 'none':
       return null;
     case 'unlock':
-      return <UnlockDialog next={open.then} why={open.why} />;
+      return <UnlockDialog next={open.next} why={open.why} />;
     case 'confirm':
       return known && <ConfirmDialog key={JSON.stringify(open.operation)} operation={open.operation} status={known} />;
     case 'member':

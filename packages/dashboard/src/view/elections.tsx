@@ -23,12 +23,11 @@ export function Elections(): JSX.Element {
     <section class="panel elections" aria-labelledby="elections-title">
       <header class="panel-head">
         <h2 id="elections-title">Changes of the primary</h2>
-        <span class="aside">phases in milliseconds</span>
       </header>
       {shown.length === 0 ? (
         <p class="empty">None is known. Choose “Make primary” on a replica to see one.</p>
       ) : (
-        <ol>
+        <ol tabIndex={0} aria-label="Changes of the primary, newest first">
           {shown.map((election, i) => (
             <ElectionEntry key={election.term} election={election} longestMs={longestMs} isNewest={i === 0} />
           ))}
@@ -52,13 +51,17 @@ function ElectionEntry({ election, longestMs, isNewest }: ElectionEntryProps): J
         <h3>
           {titleOf(election)} <span class="term">term {election.term}</span>
         </h3>
-        <strong class="total">{election.cause === 'first' ? '' : election.outcome === 'complete' ? formatDuration(totalMs) : election.outcome.replace('-', ' ')}</strong>
+        <strong class="total">
+          {election.cause === 'first' ? '' : election.outcome === 'complete' ? formatDuration(totalMs) : election.outcome.replace('-', ' ')}
+        </strong>
         <time dateTime={new Date(election.startedAtMs).toISOString()}>{formatClock(election.startedAtMs, 'milliseconds')}</time>
       </div>
       {election.cause !== 'first' && <Phases election={election} longestMs={longestMs} isNewest={isNewest} />}
       <p class="reason">{election.reason}</p>
       {isNewest && election.choice && <p class="reason">{election.choice}</p>}
-      {election.lostBytes > 0 && <p class="reason loss">{formatBytes(election.lostBytes)} of the old primary's WAL did not reach the new one.</p>}
+      {election.lostBytes > 0 && (
+        <p class="reason loss">{formatBytes(election.lostBytes)} of the old primary's WAL did not reach the new one.</p>
+      )}
     </li>
   );
 }
@@ -78,7 +81,12 @@ function Phases({ election, longestMs, isNewest }: ElectionEntryProps): JSX.Elem
     <>
       <div class="bar" style={{ width }} aria-hidden="true">
         {phases.map(phase => (
-          <i key={phase.name} class={`phase-${phase.name}`} style={{ flexGrow: String(Math.max(phase.ms, 0.001)) }} title={describe(phase)} />
+          <i
+            key={phase.name}
+            class={`phase-${phase.name}`}
+            style={{ flexGrow: String(Math.max(phase.ms, 0.001)) }}
+            title={describe(phase)}
+          />
         ))}
         {election.outcome === 'under-way' && <i class="phase-open" />}
       </div>

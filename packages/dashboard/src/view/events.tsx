@@ -24,7 +24,9 @@ export function Events(): JSX.Element {
       <header class="panel-head">
         <h2 id="events-title">Events</h2>
         <span class="aside" role="status">
-          {found.length === events.value.length ? plural(found.length, 'event') : `${found.length} of ${plural(events.value.length, 'event')}`}
+          {found.length === events.value.length
+            ? plural(found.length, 'event')
+            : `${found.length} of ${plural(events.value.length, 'event')}`}
         </span>
       </header>
       <div class="filter">
@@ -37,7 +39,12 @@ export function Events(): JSX.Element {
         />
         <div class="segments" role="group" aria-label="Events about">
           {EVENT_GROUPS.map(group => (
-            <button key={group} type="button" aria-pressed={group === filter.group} onClick={() => (eventFilter.value = { ...filter, group })}>
+            <button
+              key={group}
+              type="button"
+              aria-pressed={group === filter.group}
+              onClick={() => (eventFilter.value = { ...filter, group })}
+            >
               {GROUP_LABELS[group]}
             </button>
           ))}
@@ -47,7 +54,9 @@ export function Events(): JSX.Element {
         {found.slice(0, SHOWN_MAX).map(event => (
           <EventEntry key={event.id} event={event} />
         ))}
-        {found.length === 0 && <li class="empty">{events.value.length === 0 ? 'Nothing has happened yet.' : 'No event fits the filter.'}</li>}
+        {found.length === 0 && (
+          <li class="empty">{events.value.length === 0 ? 'Nothing has happened yet.' : 'No event fits the filter.'}</li>
+        )}
       </ol>
     </section>
   );

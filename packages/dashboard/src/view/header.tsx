@@ -54,7 +54,7 @@ function ClusterActions(): JSX.Element {
 function LockButton(): JSX.Element {
   if (token.value === null) {
     return (
-      <button type="button" class="button button-lock" onClick={() => (dialog.value = { kind: 'unlock', then: null, why: null })}>
+      <button type="button" class="button button-lock" onClick={() => (dialog.value = { kind: 'unlock', next: null, why: null })}>
         <Icon name="lock" /> Read-only
       </button>
     );

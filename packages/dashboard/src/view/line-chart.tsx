@@ -23,14 +23,16 @@ interface LineChartProps {
   readonly format: (value: number) => string;
   /** Powers of 1024 look odd at ticks of 1000. */
   readonly binary?: boolean;
+  /** CSS pixels, with the axis. */
+  readonly height: number;
 }
 
-const HEIGHT = 190;
+const MINUTES: readonly number[] = [60, 120, 300];
 const BINARY_STEPS: readonly number[] = Array.from({ length: 45 }, (_, i) => 2 ** i);
 
 /** The last five minutes, newest at the right. */
 export function LineChart(props: LineChartProps): JSX.Element {
-  const { title, lines, columns, format } = props;
+  const { title, lines, columns, format, height } = props;
   const [element, width] = useWidth<HTMLDivElement>();
   const chart = useRef<UPlot | null>(null);
   const [pointed, setPointed] = useState<number | null>(null);
@@ -42,11 +44,11 @@ export function LineChart(props: LineChartProps): JSX.Element {
     chart.current = made;
     return () => made.destroy();
   }, [shape, width > 0]);
-  useEffect(() => chart.current?.setSize({ width, height: HEIGHT }), [width]);
+  useEffect(() => chart.current?.setSize({ width, height }), [width]);
   useEffect(() => chart.current?.setData(columns as UPlot.AlignedData), [columns]);
   const last = (columns[0]?.length ?? 0) - 1;
   const shown = pointed !== null && pointed <= last ? pointed : last;
-  const values = lines.map((line, i) => ({ ...line, value: columns[i + 1]?.[shown] ?? null }));
+  const values = lines.map(({ name, color }, i) => ({ name, color, value: columns[i + 1]?.[shown] ?? null }));
   const words = values.map(({ name, value }) => `${name} ${value === null ? 'not known' : format(value)}`).join(', ');
   return (
     <figure class="chart">
@@ -59,7 +61,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
         ))}
         <time>{pointed === null ? 'now' : formatClock((columns[0]?.[shown] ?? 0) * 1000)}</time>
       </figcaption>
-      <div ref={element} class="plot" role="img" aria-label={`${title}: ${words}`} />
+      <div ref={element} class="plot" style={{ height: `${height}px` }} role="img" aria-label={`${title}: ${words}`} />
     </figure>
   );
 }
@@ -67,19 +69,36 @@ export function LineChart(props: LineChartProps): JSX.Element {
 function optionsOf(props: LineChartProps, width: number, element: HTMLElement, onPoint: (index: number | null) => void): UPlot.Options {
   const css = getComputedStyle(element);
   const color = (name: string): string => css.getPropertyValue(name).trim();
-  const axis = { stroke: color('--muted'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
+  const axis = {
+    stroke: color('--muted'),
+    grid: { stroke: color('--line'), width: 1 },
+    ticks: { show: false },
+    font: '11px system-ui, sans-serif',
+  };
   return {
     width,
-    height: HEIGHT,
+    height: props.height,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
-      x: { time: true, range: (_, __, max) => [(Number.isFinite(max) ? max : Date.now() / 1000) - SAMPLE_WINDOW_MS / 1000, Number.isFinite(max) ? max : Date.now() / 1000] },
+      x: {
+        time: true,
+        range: (_, __, max) => [
+          (Number.isFinite(max) ? max : Date.now() / 1000) - SAMPLE_WINDOW_MS / 1000,
+          Number.isFinite(max) ? max : Date.now() / 1000,
+        ],
+      },
       y: { range: (_, __, max) => [0, Math.max(props.atLeast, (max ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, space: 90, values: (_, ticks) => ticks.map(tick => formatClock(tick * 1000)) },
-      { ...axis, size: 62, space: 34, ...(props.binary ? { incrs: [...BINARY_STEPS] } : {}), values: (_, ticks) => ticks.map(props.format) },
+      { ...axis, size: 26, space: 48, incrs: [...MINUTES], values: (_, ticks) => ticks.map(tick => formatClock(tick * 1000).slice(0, 5)) },
+      {
+        ...axis,
+        size: 62,
+        space: 34,
+        ...(props.binary ? { incrs: [...BINARY_STEPS] } : {}),
+        values: (_, ticks) => ticks.map(props.format),
+      },
     ],
     series: [
       {},

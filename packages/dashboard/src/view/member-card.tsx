@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
 import { formatBytes, formatDuration } from '../model/format.ts';
 import { isLagging, lagStages } from '../model/lag.ts';
-import type { Rect } from '../model/topology.ts';
+import { isCompact, type Rect } from '../model/topology.ts';
 import { dialog, request } from '../state/store.ts';
 import { Icon } from './icons.tsx';
 import { placed } from './place.ts';
@@ -17,46 +17,62 @@ interface MemberCardProps {
 export function MemberCard({ rect, member, status }: MemberCardProps): JSX.Element {
   const leads = member.id === status.primary;
   return (
-    <article class={`card member role-${leads ? 'primary' : member.role} state-${member.state}`} style={placed(rect)} aria-label={`Member ${member.id}`}>
+    <article
+      class={`card member role-${leads ? 'primary' : member.role} state-${member.state}`}
+      style={placed(rect)}
+      aria-label={`Member ${member.id}`}
+    >
       <header>
         <h3>
-          <button type="button" class="member-name" onClick={() => (dialog.value = { kind: 'member', id: member.id })} title="All that is known of it">
+          <button
+            type="button"
+            class="member-name"
+            onClick={() => (dialog.value = { kind: 'member', id: member.id })}
+            title="All that is known of it"
+          >
             {member.id}
           </button>
         </h3>
         <span class="role">{leads ? 'primary' : member.role === 'none' ? 'no role' : member.role}</span>
         <span class="state">{member.state}</span>
       </header>
-      <dl class="rows">
-        <Row name="Timeline">{member.timeline ?? '–'}</Row>
-        <Row name={leads ? 'Written to' : 'Replayed to'}>
-          <code>{member.replayLsn ?? '–'}</code>
-        </Row>
-        {leads ? <PrimaryRows member={member} status={status} /> : <ReplicaRows member={member} status={status} />}
-      </dl>
+      <dl class="rows">{leads ? <PrimaryRows member={member} status={status} /> : <ReplicaRows member={member} status={status} />}</dl>
       <CohortMark member={member} status={status} leads={leads} />
-      <footer>
-        {!leads && (
-          <>
-            <button type="button" class="button" onClick={() => request({ kind: 'switchover', to: member.id })}>
-              <Icon name="swap" /> Make primary
-            </button>
-            <button type="button" class="button" onClick={() => request({ kind: 'remove-replica', id: member.id })}>
-              <Icon name="trash" /> Remove
-            </button>
-          </>
-        )}
-        {leads && <span class="hint">To move it, choose “Make primary” on a replica.</span>}
-      </footer>
+      <footer>{!leads && <Actions id={member.id} isCompact={isCompact(rect)} />}</footer>
     </article>
   );
 }
 
-function PrimaryRows({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
+function Actions({ id, isCompact }: { readonly id: string; readonly isCompact: boolean }): JSX.Element {
   return (
     <>
+      <button type="button" class="button" onClick={() => request({ kind: 'switchover', to: id })}>
+        <Icon name="swap" /> Make primary
+      </button>
+      <button
+        type="button"
+        class="button button-remove"
+        aria-label={`Remove ${id}`}
+        title={`Remove ${id}`}
+        onClick={() => request({ kind: 'remove-replica', id })}
+      >
+        <Icon name="trash" /> {isCompact ? '' : 'Remove'}
+      </button>
+    </>
+  );
+}
+
+function PrimaryRows({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
+  const others = status.members.filter(other => other.id !== member.id);
+  const streaming = others.filter(other => other.role === 'replica' && other.state === 'running' && other.detail === null);
+  return (
+    <>
+      <Row name="LSN">
+        <Position member={member} />
+      </Row>
       <Row name="Term">{status.term}</Row>
       <Row name="Port">{member.port}</Row>
+      <Row name="Followed by">{`${streaming.length} of ${others.length}`}</Row>
     </>
   );
 }
@@ -66,24 +82,56 @@ function ReplicaRows({ member, status }: { readonly member: MemberStatus; readon
   const stages = lagStages(primary, member);
   return (
     <>
-      <Row name="Lag" tint={isLagging(member) ? 'lagging' : undefined}>
-        {member.lagBytes === null ? '–' : `${formatBytes(member.lagBytes)} · ${formatDuration(member.lagMs ?? 0)}`}
+      <Row name="LSN">
+        <Position member={member} />
       </Row>
-      <Row name="of that">
-        {stages ? `${formatBytes(stages.transitBytes)} to receive, ${formatBytes(stages.replayBytes)} to replay` : (member.detail ?? '–')}
-      </Row>
+      {member.detail === null ? (
+        <Row name="Lag" tint={isLagging(member) ? 'lagging' : undefined}>
+          {member.lagBytes === null ? '–' : `${formatBytes(member.lagBytes)} · ${formatDuration(member.lagMs ?? 0)}`}
+        </Row>
+      ) : (
+        <Row name="It is" tint="lagging">
+          {member.detail}
+        </Row>
+      )}
+      <Row name="not received">{stages ? formatBytes(stages.transitBytes) : '–'}</Row>
+      <Row name="not replayed">{stages ? formatBytes(stages.replayBytes) : '–'}</Row>
     </>
   );
 }
 
-function CohortMark({ member, status, leads }: { readonly member: MemberStatus; readonly status: StatusDocument; readonly leads: boolean }): JSX.Element {
-  const { mode, acks } = status.durability;
-  if (leads) return <p class="cohort">Takes every write.</p>;
-  if (mode === 'async') return <p class="cohort">Commits do not wait for it.</p>;
-  if (!member.inCohort) return <p class="cohort cohort-out">Not in the cohort: its acknowledgement does not count.</p>;
+/** An LSN and the timeline that it is on. */
+function Position({ member }: { readonly member: MemberStatus }): JSX.Element {
   return (
-    <p class="cohort cohort-in">
-      <Icon name="check" /> In the cohort{acks > 0 ? ': acknowledges commits' : ''}
+    <>
+      <code>{member.replayLsn ?? '–'}</code>
+      {member.timeline !== null && <span class="timeline"> TL {member.timeline}</span>}
+    </>
+  );
+}
+
+function CohortMark({
+  member,
+  status,
+  leads,
+}: {
+  readonly member: MemberStatus;
+  readonly status: StatusDocument;
+  readonly leads: boolean;
+}): JSX.Element {
+  const { mode, acks, cohort } = status.durability;
+  if (leads)
+    return <p class="cohort">{acks > 0 ? `A commit waits for ${acks} of ${cohort.join(', ')}.` : 'A commit waits for no replica.'}</p>;
+  if (mode === 'async') return <p class="cohort">Commits do not wait for it.</p>;
+  if (!member.inCohort)
+    return (
+      <p class="cohort cohort-out" title="Its acknowledgement does not count for commits">
+        Not in the cohort
+      </p>
+    );
+  return (
+    <p class="cohort cohort-in" title="Its acknowledgement counts for commits">
+      <Icon name="check" /> In the cohort
     </p>
   );
 }

@@ -43,8 +43,18 @@ function Details({ member, status }: { readonly member: MemberStatus; readonly s
     ['Timeline', member.timeline],
     ['WAL received to', member.receiveLsn],
     ['WAL replayed to', member.replayLsn],
-    ['Lag', member.lagBytes === null ? null : `${formatBytes(member.lagBytes)} (${formatCount(member.lagBytes)} bytes), ${formatDuration(member.lagMs ?? 0)}`],
-    ['Lag by stage', stages && member.id !== status.primary ? `${formatBytes(stages.transitBytes)} to receive, ${formatBytes(stages.replayBytes)} to replay` : null],
+    [
+      'Lag',
+      member.lagBytes === null
+        ? null
+        : `${formatBytes(member.lagBytes)} (${formatCount(member.lagBytes)} bytes), ${formatDuration(member.lagMs ?? 0)}`,
+    ],
+    [
+      'Lag by stage',
+      stages && member.id !== status.primary
+        ? `${formatBytes(stages.transitBytes)} to receive, ${formatBytes(stages.replayBytes)} to replay`
+        : null,
+    ],
     ['Acknowledges commits', member.id === status.primary ? null : member.inCohort && status.durability.acks > 0 ? 'yes' : 'no'],
     ['Reads answered', formatCount(status.router.reads[member.id] ?? 0)],
     ['Postmaster', member.postmasterPid],

@@ -8,7 +8,15 @@ import { Icon } from './icons.tsx';
 import { placed } from './place.ts';
 
 /** The one address: who uses it, what goes through it, and what waits in it. */
-export function RouterCard({ rect, status, rates }: { readonly rect: Rect; readonly status: StatusDocument; readonly rates: Rates | null }): JSX.Element {
+export function RouterCard({
+  rect,
+  status,
+  rates,
+}: {
+  readonly rect: Rect;
+  readonly status: StatusDocument;
+  readonly rates: Rates | null;
+}): JSX.Element {
   const { router, endpoints } = status;
   const share = replicaShare(rates?.readsTotal ? rates.reads : router.reads, status.primary);
   return (

@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
-import { formatBytes, formatDuration, formatRate } from '../model/format.ts';
+import { formatBytes, formatDuration, formatRate, plural } from '../model/format.ts';
 import { isLagging } from '../model/lag.ts';
 import type { Rates } from '../model/samples.ts';
 import { type Arrow, type Layout, layoutOf, statementArrow, walArrow } from '../model/topology.ts';
-import { contact, latest, status } from '../state/store.ts';
+import { contact, elections, latest, status } from '../state/store.ts';
 import { MemberCard } from './member-card.tsx';
 import { placed } from './place.ts';
 import { RouterCard } from './router-card.tsx';
@@ -20,16 +20,23 @@ interface Flow {
   readonly label: string | null;
 }
 
+/** Room is kept for so many before the first answer. */
+const MEMBERS_EXPECTED = 3;
+
 /** The router above, the members below it in the order of their names: they keep their places when the roles change. */
 export function Topology(): JSX.Element {
   const [element, width] = useWidth<HTMLDivElement>();
   const known = status.value;
   const members = known ? known.members.toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true })) : [];
-  const layout = layoutOf(width, Math.max(1, members.length));
+  const layout = layoutOf(width, members.length || MEMBERS_EXPECTED);
   const flows = known ? flowsOf(known, members, layout, latest.value?.rates ?? null) : [];
   return (
     <section class="panel topology" aria-label="Topology">
-      <div ref={element} class={`canvas canvas-${layout.kind}${contact.value.kind === 'lost' ? ' stale' : ''}`} style={{ height: `${layout.height}px` }}>
+      <div
+        ref={element}
+        class={`canvas canvas-${layout.kind}${contact.value.kind === 'lost' ? ' stale' : ''}`}
+        style={{ height: `${layout.height}px` }}
+      >
         {width > 0 && known && (
           <>
             <Arrows layout={layout} flows={flows} />
@@ -37,7 +44,7 @@ export function Topology(): JSX.Element {
             {members.map((member, i) => (
               <MemberCard key={member.id} rect={layout.cards[i]!} member={member} status={known} />
             ))}
-            {flows.map(flow => flow.label && <FlowLabel key={flow.key} flow={flow} />)}
+            {flows.map(flow => flow.label && <FlowLabel key={flow.key} flow={flow} maxWidth={layout.cards[0]!.width} />)}
           </>
         )}
       </div>
@@ -49,7 +56,9 @@ export function Topology(): JSX.Element {
 function flowsOf(known: StatusDocument, members: readonly MemberStatus[], layout: Layout, rates: Rates | null): readonly Flow[] {
   const primary = members.findIndex(member => member.id === known.primary);
   const open = known.verdict !== 'no-primary';
+  const lost = known.primary === null ? members.findIndex(member => member.id === elections.value[0]?.from) : -1;
   return members.flatMap((member, i) => {
+    if (i === lost) return [lostWritesFlow(layout, i, known.router.held)];
     const isPrimary = i === primary;
     const reads = rates === null ? null : (rates.reads[member.id] ?? 0);
     const flows: Flow[] = [];
@@ -71,6 +80,12 @@ function writesFlow(layout: Layout, index: number, open: boolean, rates: Rates |
   };
 }
 
+/** Where the writes went before there was nobody to take them. */
+function lostWritesFlow(layout: Layout, index: number, held: number): Flow {
+  const label = held > 0 ? `no writes · ${plural(held, 'statement')} held` : 'no writes';
+  return { key: 'writes', kind: 'writes', arrow: statementArrow(layout, index, 'writes'), state: 'broken', label };
+}
+
 function readsFlow(layout: Layout, index: number, member: MemberStatus, reads: number | null): Flow {
   const running = member.state === 'running';
   return {
@@ -83,10 +98,11 @@ function readsFlow(layout: Layout, index: number, member: MemberStatus, reads: n
 }
 
 function walFlow(layout: Layout, primary: number, index: number, member: MemberStatus): readonly Flow[] {
-  const arrow = walArrow(layout, primary, index);
+  const copies = member.state === 'cloning' || member.state === 'rewinding';
+  const arrow = walArrow(layout, primary, index, copies ? 'copy' : 'wal');
   const label = (text: string): string | null => (layout.kind === 'columns' ? text : null);
   const key = `wal-${member.id}`;
-  if (member.state === 'cloning' || member.state === 'rewinding') {
+  if (copies) {
     return [{ key, kind: 'copy', arrow, state: 'flowing', label: label(member.detail ?? member.state) }];
   }
   if (member.role !== 'replica') return [{ key, kind: 'wal', arrow, state: 'broken', label: null }];
@@ -102,7 +118,18 @@ function Arrows({ layout, flows }: { readonly layout: Layout; readonly flows: re
     <svg class="arrows" width={layout.width} height={layout.height} aria-hidden="true">
       <defs>
         {(['writes', 'reads', 'wal', 'copy', 'lagging', 'broken'] as const).map(kind => (
-          <marker key={kind} id={`head-${kind}`} class={`head head-${kind}`} viewBox="0 0 8 8" refX="6" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+          <marker
+            key={kind}
+            id={`head-${kind}`}
+            class={`head head-${kind}`}
+            viewBox="0 0 8 8"
+            refX="6"
+            refY="4"
+            markerWidth="8"
+            markerHeight="8"
+            markerUnits="userSpaceOnUse"
+            orient="auto"
+          >
             <path d="M0 0 8 4 0 8z" />
           </marker>
         ))}
@@ -121,10 +148,9 @@ function headOf(flow: Flow): string {
   return flow.state === 'lagging' || flow.state === 'broken' ? flow.state : flow.kind;
 }
 
-function FlowLabel({ flow }: { readonly flow: Flow }): JSX.Element {
-  const { label } = flow.arrow;
+function FlowLabel({ flow, maxWidth }: { readonly flow: Flow; readonly maxWidth: number }): JSX.Element {
   return (
-    <span class={`flow-label label-${flow.kind} label-${flow.state}`} style={placed({ x: label.x, y: label.y })}>
+    <span class={`flow-label label-${flow.kind} label-${flow.state}`} style={{ ...placed(flow.arrow.label), maxWidth: `${maxWidth}px` }}>
       {flow.label}
     </span>
   );

@@ -31,7 +31,14 @@ export function UnlockDialog({ next, why }: { readonly next: Operation | null; r
       <form onSubmit={unlock}>
         <label class="field">
           Token
-          <input type="password" autocomplete="off" spellcheck={false} value={text} onInput={event => setText(event.currentTarget.value)} autofocus />
+          <input
+            type="password"
+            autocomplete="off"
+            spellcheck={false}
+            value={text}
+            onInput={event => setText(event.currentTarget.value)}
+            autofocus
+          />
         </label>
         <p class="aside">It is kept until this tab is closed.</p>
         <div class="dialog-actions">

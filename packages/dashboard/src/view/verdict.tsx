@@ -4,6 +4,7 @@ import { type Notice, noticesOf } from '../model/notices.ts';
 import { totalMsOf } from '../model/elections.ts';
 import { contact, elections, status } from '../state/store.ts';
 import { Icon } from './icons.tsx';
+import { Prose } from './prose.tsx';
 
 /** The state of the cluster in words, as loud as it is grave. */
 export function Verdict(): JSX.Element {
@@ -15,7 +16,9 @@ export function Verdict(): JSX.Element {
           <ToneIcon tone={headline.tone} />
           {headline.title}
         </h2>
-        <p>{headline.text}</p>
+        <p>
+          <Prose text={headline.text} />
+        </p>
       </div>
       {others.length > 0 && (
         <ul class="notices">
@@ -23,7 +26,7 @@ export function Verdict(): JSX.Element {
             <li key={notice.title} class={`tone-${notice.tone}`}>
               <ToneIcon tone={notice.tone} />
               <span>
-                <strong>{notice.title}</strong> {notice.text}
+                <strong>{notice.title}</strong> <Prose text={notice.text} />
               </span>
             </li>
           ))}
@@ -66,7 +69,15 @@ function Facts(): JSX.Element {
   );
 }
 
-function durabilityInWords({ mode, acks, cohort }: { readonly mode: string; readonly acks: number; readonly cohort: readonly string[] }): string {
+function durabilityInWords({
+  mode,
+  acks,
+  cohort,
+}: {
+  readonly mode: string;
+  readonly acks: number;
+  readonly cohort: readonly string[];
+}): string {
   if (mode === 'async') return 'commits wait for no replica (async)';
   return acks === 0 ? 'no replica has to acknowledge' : `${acks} of ${cohort.join(', ')} must hold a commit first`;
 }
