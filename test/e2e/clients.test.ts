@@ -70,9 +70,9 @@ describe('real clients through the endpoint', () => {
   it.runIf(hasProgram('psql'))('psql: \\d, \\copy both ways, errors', async () => {
     const script = [
       'create table cities(name text, people int);',
-      '\\copy cities from stdin with csv',
-      'Bern,134000',
-      'Biel,55000',
+      '\\copy cities from stdin',
+      'Bern\t134000',
+      'Biel\t55000',
       '\\.',
       '\\copy (select * from cities order by 1) to stdout with csv',
       'select nonsense;',

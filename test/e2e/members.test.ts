@@ -37,7 +37,7 @@ describe('members come and go while clients work', () => {
     expect(grown.members.map(m => m.id)).toEqual(['n1', 'n2', 'n3']);
     await cluster.whenStatus('reads on n3', s => (s.router.reads['n3'] ?? 0) > 0);
 
-    const removed = await cluster.command('replica', 'remove', 'n3', '--yes');
+    const removed = await cluster.command('replica', 'remove', 'n3');
     expect(removed.code).toBe(0);
     const shrunk = await cluster.whenHealthy();
     expect(shrunk.members.map(m => m.id)).toEqual(['n1', 'n2']);
@@ -51,9 +51,9 @@ describe('members come and go while clients work', () => {
   });
 
   it('refuses to remove the primary or a stranger', async () => {
-    const primary = await cluster.command('replica', 'remove', 'n1', '--yes');
+    const primary = await cluster.command('replica', 'remove', 'n1');
     expect([primary.code, primary.stderr]).toEqual([6, expect.stringContaining('n1 is the primary')]);
-    const stranger = await cluster.command('replica', 'remove', 'n9', '--yes');
+    const stranger = await cluster.command('replica', 'remove', 'n9');
     expect([stranger.code, stranger.stderr]).toEqual([2, expect.stringContaining('There is no member n9')]);
   });
 });

@@ -43,9 +43,11 @@ export class Cluster {
     return this.#url;
   }
 
-  /** `understudy <args> --data …`. */
+  /** `understudy <args> --data …`; what follows `--` stays last. */
   command(...args: string[]): Promise<Outcome> {
-    return run(process.execPath, [BIN, args[0]!, '--data', this.data, ...args.slice(1)], { cwd: this.parent, env: this.#environment() });
+    const end = args.includes('--') ? args.indexOf('--') : args.length;
+    const all = [BIN, ...args.slice(0, end), '--data', this.data, ...args.slice(end)];
+    return run(process.execPath, all, { cwd: this.parent, env: this.#environment() });
   }
 
   async up(...options: string[]): Promise<Outcome> {

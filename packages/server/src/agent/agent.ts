@@ -11,6 +11,7 @@ import {
 import { type Decision, decide, type HeardMember, type View } from '@understudy/core/failover';
 import type { PostgresServer } from '../postgres/index.ts';
 import { FactKeeper } from './facts.ts';
+import { Housekeeping } from './housekeeping.ts';
 import type { AgentOptions } from './messages.ts';
 import { Performer } from './performer.ts';
 import type { PromiseFile } from './promise-file.ts';
@@ -41,6 +42,7 @@ export class Agent {
   readonly #facts: FactKeeper;
   readonly #watcher: ServerWatcher;
   readonly #performer: Performer;
+  readonly #housekeeping: Housekeeping;
   readonly #heard = new Map<MemberId, HeardMember>();
   #versioned: VersionedState | null = null;
   #storeHeardAtMs = monotonicMs();
@@ -59,6 +61,7 @@ export class Agent {
     this.#ports = ports;
     this.#facts = new FactKeeper(options.member, monotonicMs());
     this.#watcher = new ServerWatcher(ports.server, options.failover, monotonicMs);
+    this.#housekeeping = new Housekeeping(ports.server, monotonicMs);
     this.#performer = new Performer({
       member: options.member,
       server: ports.server,
@@ -133,6 +136,7 @@ export class Agent {
     const view = this.#view();
     if (!view) return;
     const decisions = decide(view, now);
+    if (decisions.length === 0 && !view.local.busy) this.#keepHouse(view.local.slots ?? []);
     this.#noteAlarms(decisions);
     for (const decision of decisions) this.#perform(decision);
   }
@@ -168,6 +172,12 @@ export class Agent {
     }
   }
 
+  #keepHouse(slots: readonly string[]): void {
+    this.#housekeeping
+      .round(this.#options.member, slots, this.#heard)
+      .catch((error: Error) => process.stderr.write(`housekeeping: ${error.message}\n`));
+  }
+
   async #change(next: ClusterState, reason: string, inputs: Decision['inputs']): Promise<void> {
     const before = this.#versioned;
     if (!before || this.#changing || monotonicMs() < this.#storeRetryAtMs) return;
@@ -177,7 +187,8 @@ export class Agent {
       const result = await this.#ports.store.change(before.revision, next);
       this.#hearState(result.now);
       if (result.kind === 'conflict') return;
-      for (const event of eventsOfChange(before.state, next, { by: this.#options.member, atMs: Date.now(), reason, inputs })) this.#ports.onEvent(event);
+      for (const event of eventsOfChange(before.state, next, { by: this.#options.member, atMs: Date.now(), reason, inputs }))
+        this.#ports.onEvent(event);
     } catch (error) {
       this.#storeRetryAtMs = monotonicMs() + STORE_RETRY_MS;
       this.#say('decision', `The store could not be changed: ${(error as Error).message}`);
@@ -256,7 +267,8 @@ export class Agent {
     const { heartbeatMs } = this.#options.failover;
     const state = this.#versioned?.state;
     const electing = state?.proposal && state.proposal.term > (state.rule?.term ?? 0);
-    const unsettled = state?.rule && (!state.rule.established || (state.rule.primary === this.#options.member && this.#facts.openTerm !== state.rule.term));
+    const unsettled =
+      state?.rule && (!state.rule.established || (state.rule.primary === this.#options.member && this.#facts.openTerm !== state.rule.term));
     const active = monotonicMs() - this.#activeAtMs < ACTIVE_MS || this.#watcher.report()?.kind === 'starting';
     return electing || unsettled || active ? Math.min(URGENT_INTERVAL_MS, heartbeatMs) : heartbeatMs;
   }

@@ -69,7 +69,8 @@ export class FactKeeper {
     if (term === undefined) return;
     if (seen.kind === 'replica') {
       this.#namesInForceSince = null;
-      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term)) this.#streamedAtMs[this.#self] = nowMs;
+      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term))
+        this.#streamedAtMs[this.#self] = nowMs;
       return;
     }
     for (const sender of seen.senders) {

@@ -1,5 +1,13 @@
 import { mkdir } from 'node:fs/promises';
-import { chooseAccount, DEFAULT_SETTINGS, embeddedProvider, giveTo, memberPaths, PostgresServer, systemProvider } from '../postgres/index.ts';
+import {
+  chooseAccount,
+  DEFAULT_SETTINGS,
+  embeddedProvider,
+  giveTo,
+  memberPaths,
+  PostgresServer,
+  systemProvider,
+} from '../postgres/index.ts';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
 import { RemoteStore } from '../store/remote.ts';
@@ -47,7 +55,9 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
   await giveTo(account, directory);
   const settings = { ...DEFAULT_SETTINGS, port, listenAddress: host };
   const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
-  const server: PostgresServer = new PostgresServer(spec, exit => agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`));
+  const server: PostgresServer = new PostgresServer(spec, exit =>
+    agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`),
+  );
   const agent = new Agent(options, {
     store,
     server,

@@ -119,7 +119,12 @@ export class Performer {
     say(action.kind === 'clone' ? 'clone-failed' : 'decision', message, { failed: action.kind });
   }
 
-  async #do(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs'], signal: AbortSignal): Promise<void> {
+  async #do(
+    action: Exclude<LocalAction, { kind: 'promise' }>,
+    reason: string,
+    inputs: Decision['inputs'],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { server, facts, say, member } = this.#context;
     switch (action.kind) {
       case 'initdb':
@@ -221,7 +226,9 @@ export class Performer {
    */
   #checkpoint(): void {
     const { server, say } = this.#context;
-    server.checkpoint(CHECKPOINT_DEADLINE_MS).catch((error: Error) => say('decision', `The checkpoint after the promotion failed: ${error.message}`));
+    server
+      .checkpoint(CHECKPOINT_DEADLINE_MS)
+      .catch((error: Error) => say('decision', `The checkpoint after the promotion failed: ${error.message}`));
   }
 
   async #follow(action: Extract<Action, { kind: 'follow' }>): Promise<void> {

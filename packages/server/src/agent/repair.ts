@@ -52,7 +52,11 @@ export async function rejoin(
   await takeClone(context, action, signal, onProgress);
 }
 
-async function setAside({ server, member, say }: PerformerContext, action: Extract<Action, { kind: 'rejoin' }>, endLsn: Lsn | null): Promise<void> {
+async function setAside(
+  { server, member, say }: PerformerContext,
+  action: Extract<Action, { kind: 'rejoin' }>,
+  endLsn: Lsn | null,
+): Promise<void> {
   const archive = await archiveDivergedWal(server.spec, {
     forkLsn: action.fromLsn,
     name: `fork-${formatLsn(action.fromLsn).replace('/', '-')}`,

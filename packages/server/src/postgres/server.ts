@@ -25,7 +25,7 @@ import type { ReplicationSettings, Upstream } from './settings.ts';
 import { loadReplicationSettings } from './settings-files.ts';
 import { advanceSlot, dropSlot, ensureSlot, listSlots, type Slot } from './slots.ts';
 import type { SynchronousNames } from './synchronous-names.ts';
-import { dropUnusedTimelines } from './timeline-files.ts';
+import { dropUnusedTimelines, promotedTimeline } from './timeline-files.ts';
 import { pollUntil } from './wait.ts';
 
 /** As what a server is started. A replica's commits are always blocked: it has no rule of its own. */
@@ -160,7 +160,9 @@ export class PostgresServer {
   async reportStopped(): Promise<Extract<ServerReport, { kind: 'absent' | 'stopped' }>> {
     const { paths, provider } = this.spec;
     if (!(await hasDataDirectory(paths, provider))) return { kind: 'absent' };
-    const { state, timeline, checkpointLsn } = await readControlFile(paths.dataDirectory);
+    const { state, timeline: checkpointTimeline, checkpointLsn } = await readControlFile(paths.dataDirectory);
+    const wasPrimary = state === 'in-production' || state === 'shut-down' || state === 'shutting-down' || state === 'in-crash-recovery';
+    const timeline = wasPrimary ? await promotedTimeline(paths.dataDirectory, checkpointTimeline) : checkpointTimeline;
     const cleanShutdown = state === 'shut-down';
     return { kind: 'stopped', cleanShutdown, timeline, checkpointLsn, crashed: !cleanShutdown && state !== 'shut-down-in-recovery' };
   }

@@ -68,6 +68,17 @@ export async function listHistoryFiles(dataDirectory: string): Promise<HistoryFi
   return { newest, skipped };
 }
 
+/**
+ * The timeline that a stopped primary wrote. After a fast promotion pg_control shows the old one until the next checkpoint, but the history
+ * file of the new one was written before the first byte on it; a primary has no histories but those of its own promotions and ancestors.
+ */
+export async function promotedTimeline(dataDirectory: string, checkpointTimeline: number): Promise<number> {
+  const { newest } = await listHistoryFiles(dataDirectory);
+  if (newest <= checkpointTimeline) return checkpointTimeline;
+  const ancestors = await readTimelineHistory(dataDirectory, newest);
+  return ancestors.some(end => end.timeline === checkpointTimeline) ? newest : checkpointTimeline;
+}
+
 /** Makes the next promotion of a server on `current` write timeline `wanted`. Throws `timeline-unavailable` when that number is behind. */
 export async function reserveTimeline(account: Account | null, dataDirectory: string, current: number, wanted: number): Promise<void> {
   const { newest } = await listHistoryFiles(dataDirectory);

@@ -128,6 +128,16 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
     expect(known.lsn).toBeGreaterThanOrEqual(end.lsn);
   });
 
+  test('a primary that is killed right after its promotion tells its new timeline, though pg_control has the old one', async () => {
+    const n4 = await bench.member('n4');
+    await cloneFrom(n1, n4);
+    await n4.server.start({ role: 'replica', upstream: null });
+    await n4.server.waitUntilReady(20_000);
+    expect((await n4.server.promote(7, 10_000)).timeline).toBe(7);
+    await n4.server.fence();
+    expect(await n4.server.reportStopped()).toMatchObject({ kind: 'stopped', timeline: 7, crashed: true });
+  });
+
   test('promotes to the timeline that it is given, and the others follow across the gap', async () => {
     await n1.server.setSynchronousNames({ kind: 'none' }, 5000);
     await cloneFrom(n1, n3);
