@@ -67,15 +67,23 @@ function classifyQuery(fields: ParseNode, knowledge: FunctionKnowledge): Classif
   const findings = inspect(fields);
   const judged = judgeCalls(findings.calls, knowledge);
   const effects = findings.makesTemporary ? [...judged.effects, { kind: 'temporary-object' } as const] : judged.effects;
-  const strong = findings.strong;
-  const because = judged.reason ?? findings.owned;
-  const statement: Statement = strong
-    ? { kind: 'write', reason: strong }
-    : because
-      ? { kind: 'write', reason: because }
-      : { kind: 'read', reason: reason(isCatalogRead(findings) ? 'read-catalog' : 'read') };
-  const plain = judged.plain && statement.kind === 'read' && effects.length === 0;
+  const statement = queryStatement(findings, judged.reason);
+  const plain = judged.plain && isReplicaRead(statement.reason) && effects.length === 0;
   return { statement, effects, functions: judged.functions, unknownFunctions: judged.unknown, plain };
+}
+
+function queryStatement(findings: Findings, functions: Reason | null): Statement {
+  if (findings.strong) return { kind: 'write', reason: findings.strong };
+  if (functions?.code === 'function-writes') return { kind: 'write', reason: functions };
+  const because = functions ?? findings.owned ?? reason(isCatalogRead(findings) ? 'read-catalog' : 'read');
+  return { kind: 'read', reason: because };
+}
+
+const REPLICA_READS: ReadonlySet<ReasonCode> = new Set<ReasonCode>(['read', 'read-catalog', 'explain-read', 'copy-out']);
+
+/** True when nothing is said against a replica. */
+export function isReplicaRead(because: Reason): boolean {
+  return REPLICA_READS.has(because.code);
 }
 
 function isCatalogRead(findings: Findings): boolean {
@@ -124,10 +132,10 @@ function judgeCalls(calls: readonly FoundCall[], knowledge: FunctionKnowledge): 
 
 function classifyExplain(fields: ParseNode, knowledge: FunctionKnowledge): Classified {
   const inner = classifyStatement(fields['query'], knowledge);
-  const innerKind = inner.statement.kind;
-  if (innerKind === 'read') return { ...inner, statement: { kind: 'read', reason: reason('explain-read') }, plain: false };
-  const effects = explainRuns(fields) || innerKind === 'session' ? inner.effects : [];
-  return { ...inner, effects, statement: { kind: 'write', reason: reason('explain-write') }, plain: false };
+  if (isReplicaRead(inner.statement.reason)) return { ...inner, statement: { kind: 'read', reason: reason('explain-read') }, plain: false };
+  const because = reason('explain-write');
+  if (explainRuns(fields)) return { ...inner, statement: { kind: 'write', reason: because }, plain: false };
+  return { ...inner, statement: { kind: 'utility', reason: because }, effects: [], plain: false };
 }
 
 /** EXPLAIN ANALYZE runs its statement; of an option given twice the last counts. */
@@ -157,7 +165,7 @@ function classifyCopy(fields: ParseNode, knowledge: FunctionKnowledge): Classifi
   if (direction === 'in') return { ...source, statement: copy(reason('copy-in')), plain: false };
   if (through === 'server-file') return { ...source, statement: copy(reason('copy-server-file')), plain: false };
   const owned = query ? null : inspect({ RangeVar: fields['relation'] }).owned;
-  const because = query && query.statement.kind !== 'read' ? query.statement.reason : (owned ?? reason('copy-out'));
+  const because = query && !isReplicaRead(query.statement.reason) ? query.statement.reason : (owned ?? reason('copy-out'));
   return { ...source, statement: copy(because), plain: false };
 }
 
@@ -210,6 +218,8 @@ function classifyCommand(type: string, fields: ParseNode): Statement {
       return { kind: 'write', reason: reason('notify', textField(fields, 'conditionname')) };
     case 'LockStmt':
       return { kind: 'utility', reason: reason('lock-table') };
+    case 'ConstraintsSetStmt':
+      return { kind: 'utility', reason: reason('session-state', 'constraints') };
     case 'VacuumStmt':
     case 'ClusterStmt':
     case 'ReindexStmt':

@@ -74,7 +74,10 @@ export interface FunctionCall {
   readonly name: string;
 }
 
-/** One statement of the text. `reason` says why it is in its class. */
+/**
+ * One statement of the text. `reason` says why it is in its class. A `write` surely changes or locks something; a `read` only reads as far as the
+ * grammar shows, and its reason tells when a function or a relation keeps it on the primary all the same.
+ */
 export type Statement =
   | { readonly kind: 'read'; readonly reason: Reason }
   | { readonly kind: 'write'; readonly reason: Reason }

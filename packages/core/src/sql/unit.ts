@@ -1,4 +1,4 @@
-import { type Classified, classifyStatement, type FunctionKnowledge } from './classify.ts';
+import { type Classified, classifyStatement, type FunctionKnowledge, isReplicaRead } from './classify.ts';
 import { type Hints, NO_HINTS } from './hints.ts';
 import type { ParseTree } from './parser.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
@@ -43,15 +43,15 @@ function combinedDemand(statements: readonly Statement[]): [Demand, Reason] {
   if (statements.length === 1) return [statementDemand(first), first.reason];
   for (const statement of statements) if (statementDemand(statement) === 'primary') return ['primary', statement.reason];
   if (statements.every(statement => statementDemand(statement) === 'replica')) return ['replica', first.reason];
+  if (statements.every(statement => statement.kind === 'session')) return ['session', first.reason];
   return ['primary', { code: 'several-statements', detail: '' }];
 }
 
 function statementDemand(statement: Statement): Demand {
   switch (statement.kind) {
     case 'read':
-      return 'replica';
     case 'copy':
-      return statement.reason.code === 'copy-out' ? 'replica' : 'primary';
+      return isReplicaRead(statement.reason) ? 'replica' : 'primary';
     case 'transaction':
       return statement.reason.code === 'two-phase-commit' ? 'primary' : 'session';
     case 'session':

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   Fingerprinter,
   fingerprint,
+  isScannable,
   MAX_FINGERPRINT_BYTES,
   MAX_SCAN_BYTES,
   NO_HINTS,
@@ -93,6 +94,13 @@ describe('fingerprint', () => {
     expect(fingerprint(utf8.encode(`select '${'x'.repeat(MAX_SCAN_BYTES)}'`))).toBeNull();
     expect(fingerprint(`select ${'a+'.repeat(MAX_FINGERPRINT_BYTES / 2)}a`)).toBeNull();
     expect(fingerprint(`select '${'x'.repeat(MAX_SCAN_BYTES - 100)}'`)).toBe("select ''");
+  });
+
+  it('is only for sessions whose bytes can be told apart', () => {
+    expect(['UTF8', 'LATIN1', 'EUC_JP', 'SQL_ASCII', 'SJIS', 'Shift_JIS_2004', 'big5', 'GBK'].map(name => isScannable(name, 'on'))).toEqual(
+      [true, true, true, true, false, false, false, false],
+    );
+    expect(isScannable('UTF8', 'off')).toBe(false);
   });
 
   it('takes any bytes at all', () => {

@@ -126,34 +126,34 @@ replica read-catalog read | select pg_get_viewdef(oid) from pg_class
 replica read-catalog read | select * from pg_sequences
 
 # What tells of the running server or of the session
-primary relation-of-server:pg_stat_activity write | select * from pg_stat_activity
-primary relation-of-server:pg_stat_replication write | select * from pg_catalog.pg_stat_replication
-primary relation-of-server:pg_locks write | select count(*) from pg_locks l join pg_class c on c.oid = l.relation
-primary relation-of-server:pg_replication_slots write | table pg_replication_slots
-primary relation-of-server:pg_stat_user_tables write | select n_dead_tup from pg_stat_user_tables
-primary relation-of-server:pg_statio_user_tables write | select * from pg_statio_user_tables
-primary relation-of-server:pg_stat_statements write | select query, calls from pg_stat_statements
-primary relation-of-session:pg_settings write | select setting from pg_settings where name = 'x'
-primary relation-of-session:pg_prepared_statements write | select * from pg_prepared_statements
-primary relation-of-session:pg_cursors write | select * from pg_cursors
-primary relation-of-session:t write | select * from pg_temp.t
-primary relation-of-session:t write | select * from pg_temp_3.t
+primary relation-of-server:pg_stat_activity read | select * from pg_stat_activity
+primary relation-of-server:pg_stat_replication read | select * from pg_catalog.pg_stat_replication
+primary relation-of-server:pg_locks read | select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+primary relation-of-server:pg_replication_slots read | table pg_replication_slots
+primary relation-of-server:pg_stat_user_tables read | select n_dead_tup from pg_stat_user_tables
+primary relation-of-server:pg_statio_user_tables read | select * from pg_statio_user_tables
+primary relation-of-server:pg_stat_statements read | select query, calls from pg_stat_statements
+primary relation-of-session:pg_settings read | select setting from pg_settings where name = 'x'
+primary relation-of-session:pg_prepared_statements read | select * from pg_prepared_statements
+primary relation-of-session:pg_cursors read | select * from pg_cursors
+primary relation-of-session:t read | select * from pg_temp.t
+primary relation-of-session:t read | select * from pg_temp_3.t
 replica read read | select * from app.pg_locks
-primary function-of-server:pg_stat_get_activity write | select pg_stat_get_activity(null)
-primary function-of-server:pg_terminate_backend write | select pg_terminate_backend(123)
-primary function-of-server:pg_cancel_backend write | select pg_cancel_backend($1)
-primary function-of-server:pg_reload_conf write | select pg_reload_conf()
-primary function-of-server:pg_ls_waldir write | select * from pg_ls_waldir()
-primary function-of-server:pg_read_file write | select pg_read_file('x')
-primary function-of-server:pg_stat_reset write | select pg_stat_reset()
-primary function-of-server:pg_promote write | select pg_promote()
-primary function-of-server:pg_blocking_pids write | select pg_blocking_pids(1)
-primary function-of-session:pg_backend_pid write | select pg_backend_pid()
-primary function-of-session:pg_my_temp_schema write | select pg_my_temp_schema()
-primary function-of-session:pg_listening_channels write | select pg_listening_channels()
-primary function-of-primary:pg_current_wal_lsn write | select pg_current_wal_lsn()
-primary function-of-primary:pg_walfile_name write | select pg_walfile_name('0/1')
-primary function-of-primary:txid_status write | select txid_status(123)
+primary function-of-server:pg_stat_get_activity read | select pg_stat_get_activity(null)
+primary function-of-server:pg_terminate_backend read | select pg_terminate_backend(123)
+primary function-of-server:pg_cancel_backend read | select pg_cancel_backend($1)
+primary function-of-server:pg_reload_conf read | select pg_reload_conf()
+primary function-of-server:pg_ls_waldir read | select * from pg_ls_waldir()
+primary function-of-server:pg_read_file read | select pg_read_file('x')
+primary function-of-server:pg_stat_reset read | select pg_stat_reset()
+primary function-of-server:pg_promote read | select pg_promote()
+primary function-of-server:pg_blocking_pids read | select pg_blocking_pids(1)
+primary function-of-session:pg_backend_pid read | select pg_backend_pid()
+primary function-of-session:pg_my_temp_schema read | select pg_my_temp_schema()
+primary function-of-session:pg_listening_channels read | select pg_listening_channels()
+primary function-of-primary:pg_current_wal_lsn read | select pg_current_wal_lsn()
+primary function-of-primary:pg_walfile_name read | select pg_walfile_name('0/1')
+primary function-of-primary:txid_status read | select txid_status(123)
 primary show utility | show server_version
 primary show:transaction_read_only utility | SHOW transaction_read_only
 primary show utility | show transaction isolation level
@@ -189,43 +189,43 @@ primary function-writes:pg_logical_emit_message write | select pg_logical_emit_m
 primary function-writes:pg_create_logical_replication_slot write | select pg_create_logical_replication_slot('s', 'pgoutput')
 primary function-writes:pg_logical_slot_get_changes write | select * from pg_logical_slot_get_changes('s', null, null)
 primary function-writes:brin_summarize_new_values write | select brin_summarize_new_values('i')
-primary function-volatile:query_to_xml write | select query_to_xml('delete from t returning *', true, true, '')
-primary function-volatile:ts_stat write | select * from ts_stat('select vector from t')
-primary function-volatile:known_volatile write | select known_volatile()
-primary function-volatile:app.known_volatile write | select app.known_volatile(1, 2)
-primary function-unknown:some_mutating_function write | SELECT some_mutating_function()
-primary function-unknown:some_mutating_function write | select * from some_mutating_function(1) as x
-primary function-unknown:app.create_user write | select app.create_user('a', 'b')
-primary function-unknown:dblink write | select * from dblink('c', 'delete from t') as t(a int)
-primary function-unknown:dblink_exec write | select dblink_exec('delete from t')
-primary function-unknown:http_get write | select status from http_get('http://x')
+primary function-volatile:query_to_xml read | select query_to_xml('delete from t returning *', true, true, '')
+primary function-volatile:ts_stat read | select * from ts_stat('select vector from t')
+primary function-volatile:known_volatile read | select known_volatile()
+primary function-volatile:app.known_volatile read | select app.known_volatile(1, 2)
+primary function-unknown:some_mutating_function read | SELECT some_mutating_function()
+primary function-unknown:some_mutating_function read | select * from some_mutating_function(1) as x
+primary function-unknown:app.create_user read | select app.create_user('a', 'b')
+primary function-unknown:dblink read | select * from dblink('c', 'delete from t') as t(a int)
+primary function-unknown:dblink_exec read | select dblink_exec('delete from t')
+primary function-unknown:http_get read | select status from http_get('http://x')
 primary function-writes:nextval write | select app.nextval('s'), nextval('s')
-primary function-unknown:my.nextval write | select my.nextval('s')
+primary function-unknown:my.nextval read | select my.nextval('s')
 primary function-writes:nextval write | select some_mutating_function(), nextval('s')
-primary function-denied:denied_function write | select denied_function()
-primary function-denied:app.denied_too write | select app.denied_too()
-primary function-unknown:other.denied_too write | select other.denied_too()
+primary function-denied:denied_function read | select denied_function()
+primary function-denied:app.denied_too read | select app.denied_too()
+primary function-unknown:other.denied_too read | select other.denied_too()
 replica read read | select allowed_function(), app.allowed_too()
 replica read read | select known_stable(1), app.known_immutable(2)
-primary function-volatile:lower write | select lower(shadowed) from t
+primary function-volatile:lower read | select lower(shadowed) from t
 replica read read | select pg_catalog.lower(shadowed) from t
 
 # Session state through functions
-primary function-of-session:set_config write | select set_config('app.user', '1', false)
-primary function-of-session:set_config write | select set_config('search_path', '', true)
-primary function-of-session:pg_catalog.set_config write | SELECT pg_catalog.set_config('search_path', '', false)
-primary function-of-session:set_config write | select set_config('jit', 'off', false) as "jit"
-primary function-of-session:set_config write | select "set_config"('a', 'b', true)
-primary function-of-session:set_config write | select U&"set\005fconfig"('a', 'b', true)
-primary function-of-session:pg_advisory_lock write | select pg_advisory_lock(1)
-primary function-of-session:pg_try_advisory_lock write | select pg_try_advisory_lock(1, 2)
-primary function-of-session:pg_advisory_xact_lock write | select pg_advisory_xact_lock(hashtext('x'))
-primary function-of-session:pg_advisory_unlock write | select pg_advisory_unlock(1)
-primary function-of-session:pg_advisory_unlock_all write | select pg_advisory_unlock_all()
-primary function-of-session:currval write | select currval('s')
-primary function-of-session:lastval write | select lastval()
-primary function-of-session:setseed write | select setseed(0.5)
-primary function-of-session:pg_export_snapshot write | select pg_export_snapshot()
+primary function-of-session:set_config read | select set_config('app.user', '1', false)
+primary function-of-session:set_config read | select set_config('search_path', '', true)
+primary function-of-session:pg_catalog.set_config read | SELECT pg_catalog.set_config('search_path', '', false)
+primary function-of-session:set_config read | select set_config('jit', 'off', false) as "jit"
+primary function-of-session:set_config read | select "set_config"('a', 'b', true)
+primary function-of-session:set_config read | select U&"set\005fconfig"('a', 'b', true)
+primary function-of-session:pg_advisory_lock read | select pg_advisory_lock(1)
+primary function-of-session:pg_try_advisory_lock read | select pg_try_advisory_lock(1, 2)
+primary function-of-session:pg_advisory_xact_lock read | select pg_advisory_xact_lock(hashtext('x'))
+primary function-of-session:pg_advisory_unlock read | select pg_advisory_unlock(1)
+primary function-of-session:pg_advisory_unlock_all read | select pg_advisory_unlock_all()
+primary function-of-session:currval read | select currval('s')
+primary function-of-session:lastval read | select lastval()
+primary function-of-session:setseed read | select setseed(0.5)
+primary function-of-session:pg_export_snapshot read | select pg_export_snapshot()
 
 # Writes
 primary insert write | insert into t values (1)
@@ -297,9 +297,9 @@ replica explain-read read | explain analyze select 1
 replica explain-read read | explain (analyze, buffers, format json) select * from t where id = 5
 replica explain-read read | explain verbose select * from t
 replica explain-read read | explain (generic_plan) select * from t where id = $1
-primary explain-write write | explain insert into t values (1)
+primary explain-write utility | explain insert into t values (1)
 primary explain-write write | explain analyze insert into t values (1)
-primary explain-write write | explain (analyze off) delete from t
+primary explain-write utility | explain (analyze off) delete from t
 primary explain-write write | EXPLAIN (ANALYZE true) UPDATE t SET a = 1
 primary explain-write write | explain (analyze 1) update t set a = 1
 primary explain-write write | explain analyze with x as (delete from t returning 1) select * from x
@@ -307,7 +307,7 @@ primary explain-write write | explain analyze select nextval('s')
 primary explain-write write | explain analyze select * from t for update
 primary explain-write write | explain analyze execute p(1)
 primary explain-write write | explain analyze create table x as select 1
-primary explain-write write | explain declare c cursor for select 1
+primary explain-write utility | explain declare c cursor for select 1
 primary explain-write write | explain analyze select some_mutating_function()
 
 # Definitions and maintenance
@@ -362,7 +362,7 @@ primary maintenance utility | reindex table concurrently t
 primary maintenance utility | refresh materialized view concurrently v
 primary maintenance utility | checkpoint
 primary maintenance utility | alter system set work_mem = '1MB'
-primary ddl write | set constraints all deferred
+primary session-state:constraints utility | set constraints all deferred
 
 # Transaction control
 session transaction-control transaction | begin
@@ -442,7 +442,7 @@ primary several-statements transaction+read+transaction | begin; select 1; commi
 primary several-statements transaction+read+transaction | begin read only; select 1; commit
 primary update transaction+write+transaction | begin; update t set a = 1; commit
 primary several-statements session+read | set search_path to a; select * from t
-primary several-statements session+session | set a.b = 1; set c.d = 2
+session session-state:a.b session+session | set a.b = 1; set c.d = 2
 primary several-statements read+transaction+transaction | select 1; commit; begin
 primary ddl write+write | drop table if exists t; create table t (a int)
 primary several-statements router+read | set understudy.route = 'replica'; select 1
@@ -484,14 +484,14 @@ primary hint-primary read | -- understudy:primary¶select 1
 primary hint-primary read | /*understudy:primary*/select 1
 primary hint-primary read | /* UNDERSTUDY:PRIMARY */ select 1
 primary hint-primary read | /* first */ /* understudy:primary */ select 1
-replica hint-replica write | /* understudy:replica */ select some_mutating_function()
-replica hint-replica write | /* understudy:replica */ select known_volatile()
-replica hint-replica write | /* understudy:replica */ select * from pg_stat_activity
+replica hint-replica read | /* understudy:replica */ select some_mutating_function()
+replica hint-replica read | /* understudy:replica */ select known_volatile()
+replica hint-replica read | /* understudy:replica */ select * from pg_stat_activity
 replica hint-replica utility | /* understudy:replica */ show transaction_read_only
 primary insert write | /* understudy:replica */ insert into t values (1)
 primary row-lock write | /* understudy:replica */ select * from t for update
 primary function-writes:nextval write | /* understudy:replica */ select nextval('s')
-primary function-denied:denied_function write | /* understudy:replica */ select denied_function()
+primary function-denied:denied_function read | /* understudy:replica */ select denied_function()
 replica read read | /* understudy:consistency=eventual */ select 1
 replica read read | select 1 /* understudy:primary */
 replica read read | select 1; /* understudy:primary */ 
