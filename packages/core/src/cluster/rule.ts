@@ -37,7 +37,15 @@ export function suffices(rule: AckRule, recruits: ReadonlySet<MemberId>): boolea
   return recruited >= rule.cohort.length - rule.acks + 1;
 }
 
-/** Whether these recruits may elect a successor: they suffice for the rule and, until it is established, for all before it. */
+/**
+ * Whether these recruits may elect a successor: they suffice for the rule and, until it is established, for those before it, back to
+ * the first whose own primary is among them. That one was elected with all that was acknowledged until then.
+ */
 export function mayElect(rule: Rule, recruits: ReadonlySet<MemberId>): boolean {
-  return suffices(rule, recruits) && (rule.established || rule.before.every(older => suffices(older, recruits)));
+  const chain: readonly AckRule[] = rule.established ? [rule] : [rule, ...rule.before.toReversed()];
+  for (const each of chain) {
+    if (!suffices(each, recruits)) return false;
+    if (recruits.has(each.primary)) return true;
+  }
+  return true;
 }

@@ -39,7 +39,12 @@ export class SimAgent {
   startedAtMs = 0;
   leaseSentAtMs = 0;
   storeHeardAtMs = 0;
-  seen: { proposalAtMs: number; ruleAtMs: number; intentAtMs: number; leadingAtMs: number } = { proposalAtMs: 0, ruleAtMs: 0, intentAtMs: 0, leadingAtMs: 0 };
+  seen: { proposalAtMs: number; ruleAtMs: number; intentAtMs: number; leadingAtMs: number } = {
+    proposalAtMs: 0,
+    ruleAtMs: 0,
+    intentAtMs: 0,
+    leadingAtMs: 0,
+  };
   streamedAtMs: Record<MemberId, number> = {};
   primaryFlush: LocalFacts['primaryFlush'] = null;
   slots: readonly string[] = [];
@@ -175,7 +180,8 @@ export class SimAgent {
   }
 
   step(): void {
-    if (!this.well || this.left || this.postgres.disk === 'frozen') return;
+    if (!this.well || this.left) return;
+    this.#fenceUnknown();
     if (this.state !== null) {
       this.#noteFacts();
       const view = this.world.mutation.view(this.#view(), this);
@@ -185,6 +191,12 @@ export class SimAgent {
       this.#perform(decisions);
     }
     this.#publish();
+  }
+
+  /** A primary without synchronous names that this agent found running, and a store that does not say who leads: the lease is over. */
+  #fenceUnknown(): void {
+    const blind = this.state === null && this.mono - this.startedAtMs > this.world.config.leaseMs;
+    if (blind && this.postgres.leads && this.postgres.namesText === '') this.postgres.kill(true);
   }
 
   #perform(decisions: readonly Decision[]): void {
@@ -201,7 +213,8 @@ export class SimAgent {
     if (!rule) return;
     if (postgres.leads) {
       for (const [id, connection] of postgres.connections)
-        if (this.world.now - connection.repliedAtMs < 800 && parseStreamName(connection.applicationName)?.term === rule.term) this.streamedAtMs[id] = this.mono;
+        if (this.world.now - connection.repliedAtMs < 800 && parseStreamName(connection.applicationName)?.term === rule.term)
+          this.streamedAtMs[id] = this.mono;
     } else if (postgres.receiver !== null) this.streamedAtMs[this.id] = this.mono;
   }
 

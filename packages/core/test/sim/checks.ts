@@ -68,7 +68,10 @@ export class Checks {
     const accepted = before.intent?.kind === 'failover' && before.intent.acceptDataLoss;
     const async = before.durability.mode === 'async' && before.rule!.acks === 0;
     if (!accepted && !async)
-      this.#fail('S4', `${rule.primary}, elected for term ${rule.term}, lacks ${lost.length} acknowledged writes, the first at ${lost[0]!.endLsn} of timeline ${lost[0]!.timeline}`);
+      this.#fail(
+        'S4',
+        `${rule.primary}, elected for term ${rule.term}, lacks ${lost.length} acknowledged writes, the first at ${lost[0]!.endLsn} of timeline ${lost[0]!.timeline}`,
+      );
     this.acknowledged = this.acknowledged.filter(record => !lost.includes(record));
     if (async && !accepted) this.losses.push({ term: rule.term, bytes: lagBytes(lost.at(-1)!.endLsn, endOf(server.wal)) });
     void after;
@@ -82,7 +85,8 @@ export class Checks {
     if (!primary?.leads || primary.frozen) return;
     for (const [id, connection] of primary.connections) {
       const agent = world.agents.get(id)!;
-      const steady = agent.well && world.now - Math.max(agent.thawedAtMs, world.lastFaultMs) > 3000 && connection.replica.receiver === connection;
+      const steady =
+        agent.well && world.now - Math.max(agent.thawedAtMs, world.lastFaultMs) > 3000 && connection.replica.receiver === connection;
       if (steady && world.now - connection.replica.lastMessageAtMs < 300 && world.calmFor(id) && world.calmFor(by))
         this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
     }
@@ -112,7 +116,10 @@ export class Checks {
     const members = new Set(sets.flatMap(set => set.cohort));
     const strangers = [...members].filter(id => !rule.cohort.includes(id)).length;
     if (acks - strangers < rule.acks)
-      this.#fail('S5', `${server.id} may acknowledge with ${acks} of ${[...members].join(',')}, while the store has ${rule.acks} of ${rule.cohort.join(',')}`);
+      this.#fail(
+        'S5',
+        `${server.id} may acknowledge with ${acks} of ${[...members].join(',')}, while the store has ${rule.acks} of ${rule.cohort.join(',')}`,
+      );
   }
 
   /** S3: a client was told that this is committed. */
@@ -123,8 +130,10 @@ export class Checks {
     const leader = this.#world.servers.get(rule.primary)!;
     if (!leads && rule.timeline > server.timeline && !holds(leader.wal, record)) {
       const agent = this.#world.agents.get(server.id)!;
-      const blind = !agent.well || this.#world.now - agent.thawedAtMs < 250 || agent.postgres.disk === 'frozen' || this.#world.accepted;
-      if (guarded || !blind) this.#fail('S3', `${server.id} of timeline ${server.timeline} acknowledged a write while ${rule.primary} leads term ${rule.term}`);
+      const starts = agent.mono - agent.startedAtMs < this.#world.config.leaseMs + 300;
+      const blind = !agent.well || starts || this.#world.now - agent.thawedAtMs < 250 || this.#world.accepted;
+      if (guarded || !blind)
+        this.#fail('S3', `${server.id} of timeline ${server.timeline} acknowledged a write while ${rule.primary} leads term ${rule.term}`);
       return;
     }
     this.acknowledged.push(record);
@@ -148,10 +157,12 @@ export class Checks {
 
   /** S2: a promise is on disk before anybody hears of it, and is never taken back. */
   published(agent: SimAgent, report: MemberReport): void {
-    if (report.promisedTerm < agent.publishedPromise) this.#fail('S2', `${agent.id} promised ${agent.publishedPromise}, and now ${report.promisedTerm}`);
+    if (report.promisedTerm < agent.publishedPromise)
+      this.#fail('S2', `${agent.id} promised ${agent.publishedPromise}, and now ${report.promisedTerm}`);
     agent.publishedPromise = report.promisedTerm;
     if (recruitOf(report, report.promisedTerm) !== null) agent.answeredTerm = Math.max(agent.answeredTerm, report.promisedTerm);
-    else if (report.server.kind === 'replica' && report.server.followsAs !== null) agent.answeredTerm = Math.min(agent.answeredTerm, report.promisedTerm);
+    else if (report.server.kind === 'replica' && report.server.followsAs !== null)
+      agent.answeredTerm = Math.min(agent.answeredTerm, report.promisedTerm);
   }
 
   /** S8: nothing is wiped or rewound unless the leader of a term holds all that was acknowledged. */
@@ -170,7 +181,11 @@ export class Checks {
   decided(view: View, decisions: readonly Decision[]): void {
     if (view.state.paused === null) return;
     for (const { action } of decisions) {
-      const refusal = action.kind === 'change-store' && action.next.intent === null && action.next.rule === view.state.rule && action.next.proposal === view.state.proposal;
+      const refusal =
+        action.kind === 'change-store' &&
+        action.next.intent === null &&
+        action.next.rule === view.state.rule &&
+        action.next.proposal === view.state.proposal;
       if (!refusal && action.kind !== 'alarm') this.#fail('S11', `${view.self} does ${action.kind} while paused`);
     }
   }
@@ -186,6 +201,8 @@ export class Checks {
 }
 
 function describeState({ rule, proposal, intent, paused }: ClusterState): string {
-  const r = rule && `term ${rule.term} ${rule.primary} [${rule.cohort.join(',')}] acks ${rule.acks} tl ${rule.timeline}${rule.established ? '' : ' not established'}`;
+  const r =
+    rule &&
+    `term ${rule.term} ${rule.primary} [${rule.cohort.join(',')}] acks ${rule.acks} tl ${rule.timeline}${rule.established ? '' : ' not established'}`;
   return `${r} proposal ${proposal?.term}${intent ? ` ${intent.kind}` : ''}${paused ? ' paused' : ''}`;
 }

@@ -168,9 +168,17 @@ function disturbNetwork(world: World, kind: FaultKind, id: string, other: string
       network.slowMs = 0;
     };
   }
-  if (kind === 'cut-store') return cut([[id, STORE], [STORE, id]]);
+  if (kind === 'cut-store')
+    return cut([
+      [id, STORE],
+      [STORE, id],
+    ]);
   if (kind === 'cut-store-one-way') return cut([oneWay ? [id, STORE] : [STORE, id]]);
-  if (kind === 'cut-pair') return cut([[id, other], [other, id]]);
+  if (kind === 'cut-pair')
+    return cut([
+      [id, other],
+      [other, id],
+    ]);
   if (kind === 'cut-pair-one-way') return cut([oneWay ? [id, other] : [other, id]]);
   return cut([STORE, ...world.agents.keys()].filter(node => node !== id).flatMap(node => [[id, node] as const, [node, id] as const]));
 }
@@ -186,7 +194,10 @@ function command(world: World, kind: FaultKind, id: string, other: string, fault
       return () => resume(world);
     case 'switchover':
       world.routersDrained = fault.forMs % 3 < 2;
-      store.change(state => ({ ...state, intent: { kind: 'switchover', id: intentId, to: fault.forMs % 2 < 1 ? null : other, fromTerm: rule.term, atMs: world.now } }));
+      store.change(state => ({
+        ...state,
+        intent: { kind: 'switchover', id: intentId, to: fault.forMs % 2 < 1 ? null : other, fromTerm: rule.term, atMs: world.now },
+      }));
       return null;
     case 'failover':
     case 'accept-loss': {
@@ -194,7 +205,10 @@ function command(world: World, kind: FaultKind, id: string, other: string, fault
       const acceptDataLoss = kind === 'accept-loss';
       if (acceptDataLoss && (world.leader !== null || fault.forMs % 4 > 1)) return null;
       world.accepted ||= acceptDataLoss;
-      store.change(state => ({ ...state, intent: { kind: 'failover', id: intentId, to: null, acceptDataLoss, fromTerm: rule.term, atMs: world.now } }));
+      store.change(state => ({
+        ...state,
+        intent: { kind: 'failover', id: intentId, to: null, acceptDataLoss, fromTerm: rule.term, atMs: world.now },
+      }));
       return null;
     }
     case 'nofailover':

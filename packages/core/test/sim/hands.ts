@@ -51,7 +51,13 @@ export class Hands {
       this.#failed();
     }
     const names = postgres.namesText;
-    if (this.#namesAsked === names && postgres.leads && !postgres.frozen && postgres.namesInForce() && agent.namesInForceSince?.names !== names)
+    if (
+      this.#namesAsked === names &&
+      postgres.leads &&
+      !postgres.frozen &&
+      postgres.namesInForce() &&
+      agent.namesInForceSince?.names !== names
+    )
       agent.namesInForceSince = { names, lsn: endOf(postgres.wal) };
   }
 
@@ -70,8 +76,14 @@ export class Hands {
       return true;
     }
     if (agent.operation !== null) return false;
-    if (action.kind === 'set-synchronous-names' && (this.#swapping || this.#unsettled !== null) && agent.world.mutation.settlesFirst) return true;
-    if (action.kind === 'set-synchronous-names' && action.synchronousNames === agent.postgres.namesText && this.#namesAsked === action.synchronousNames) return false;
+    if (action.kind === 'set-synchronous-names' && (this.#swapping || this.#unsettled !== null) && agent.world.mutation.settlesFirst)
+      return true;
+    if (
+      action.kind === 'set-synchronous-names' &&
+      action.synchronousNames === agent.postgres.namesText &&
+      this.#namesAsked === action.synchronousNames
+    )
+      return false;
     agent.world.trace(agent.id, `${action.kind}: ${reason}`);
     this.#begin(action);
     return true;
@@ -116,7 +128,12 @@ export class Hands {
         return agent.poke();
       case 'shutdown':
         postgres.shutdown(action.deadlineMs);
-        return this.#until({ kind: 'stopping' }, () => postgres.process === 'down', action.deadlineMs + 500, () => postgres.kill(true));
+        return this.#until(
+          { kind: 'stopping' },
+          () => postgres.process === 'down',
+          action.deadlineMs + 500,
+          () => postgres.kill(true),
+        );
       case 'rejoin':
         return this.#rejoin(action.primary);
       case 'clone':
@@ -191,7 +208,12 @@ export class Hands {
       world.events.after(800, () => postgres.setNames(names));
     }
     world.events.after(world.random.between(20, 200), () => postgres.life === life && postgres.promote(timeline));
-    this.#until({ kind: 'promoting' }, () => postgres.leads || postgres.process === 'down', 5000, () => postgres.kill(true));
+    this.#until(
+      { kind: 'promoting' },
+      () => postgres.leads || postgres.process === 'down',
+      5000,
+      () => postgres.kill(true),
+    );
     if (!world.mutation.reportsPromotion) agent.operation = null;
   }
 

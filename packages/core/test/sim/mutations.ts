@@ -86,8 +86,13 @@ class OpenAtOnce extends Mutation {
   override view(view: View): View {
     const { open } = view.local;
     const rule = view.state.rule;
-    const opened = rule !== null && open !== null && rule.primary === view.self ? withRule(view, { acks: electionUnderWay(view.state) ? rule.acks : 0 }) : view;
-    return rule?.established === false && open !== null ? opened : { ...view, local: { ...view.local, open: open && { ...open, barrierLsn: 0n } } };
+    const opened =
+      rule !== null && open !== null && rule.primary === view.self
+        ? withRule(view, { acks: electionUnderWay(view.state) ? rule.acks : 0 })
+        : view;
+    return rule?.established === false && open !== null
+      ? opened
+      : { ...view, local: { ...view.local, open: open && { ...open, barrierLsn: 0n } } };
   }
 
   override decisions(decisions: readonly Decision[], view: View, agent: SimAgent): readonly Decision[] {
@@ -176,13 +181,19 @@ class NoVeto extends Mutation {
       Object.entries(view.members).map(([id, heard]) => {
         const { server } = heard.report;
         if (id === view.self || server.kind !== 'replica' || server.receiver === null) return [id, heard];
-        return [id, { ...heard, report: { ...heard.report, server: { ...server, receiver: { ...server.receiver, lastMessageAgeMs: 1e6 } } } }];
+        return [
+          id,
+          { ...heard, report: { ...heard.report, server: { ...server, receiver: { ...server.receiver, lastMessageAgeMs: 1e6 } } } },
+        ];
       }),
     );
     const self = members[view.self];
     if (self?.report.server.kind === 'replica' && self.report.server.receiver !== null) {
       const { server } = self.report;
-      members[view.self] = { ...self, report: { ...self.report, server: { ...server, receiver: { ...server.receiver!, lastMessageAgeMs: 1e6 } } } };
+      members[view.self] = {
+        ...self,
+        report: { ...self.report, server: { ...server, receiver: { ...server.receiver!, lastMessageAgeMs: 1e6 } } },
+      };
     }
     return { ...view, members };
   }
@@ -205,7 +216,12 @@ class NamesWithoutTerm extends Mutation {
 class AnswersBeforeIsolation extends Mutation {
   override report(report: MemberReport): MemberReport {
     const { server } = report;
-    if (server.kind === 'replica' && server.walEnd !== null && server.followsAs !== null && (parseStreamName(server.followsAs)?.term ?? 0) < report.promisedTerm)
+    if (
+      server.kind === 'replica' &&
+      server.walEnd !== null &&
+      server.followsAs !== null &&
+      (parseStreamName(server.followsAs)?.term ?? 0) < report.promisedTerm
+    )
       return { ...report, server: { ...server, followsAs: null, receiver: null } };
     return report;
   }

@@ -34,7 +34,9 @@ export function scenarioOf(seed: number): Scenario {
     whenAlone: random.chance(0.75) ? 'continue' : 'block',
     maxLossBytes: 1 << 20,
   };
-  const specs = random.chance(0.2) ? { [`n${random.int(2, members)}`]: random.pick([{ nofailover: true }, { nosync: true }, { priority: 200 }]) } : {};
+  const specs = random.chance(0.2)
+    ? { [`n${random.int(2, members)}`]: random.pick([{ nofailover: true }, { nosync: true }, { priority: 200 }]) }
+    : {};
   const options = { seed, members, durability, fromScratch: random.chance(0.1), specs };
   return { options, faults: drawFaults(random, members, FAULTS_MS) };
 }
@@ -57,7 +59,8 @@ export function runScenario({ options, faults }: Scenario, mutation: Mutation = 
     const healthy = world.runUntil(() => world.illness() === null, HEALING_MS);
     if (!healthy) return outcome({ code: 'L1', message: `L1: not healthy after ${HEALING_MS} ms: ${world.illness()}` });
     const before = world.checks.acknowledgements;
-    if (!world.runUntil(() => world.checks.acknowledgements > before, 5000)) return outcome({ code: 'L1', message: 'L1: healthy, yet no write is acknowledged' });
+    if (!world.runUntil(() => world.checks.acknowledgements > before, 5000))
+      return outcome({ code: 'L1', message: 'L1: healthy, yet no write is acknowledged' });
     world.checks.atEnd();
     return outcome(null);
   } catch (error) {

@@ -57,7 +57,8 @@ export class Connection {
 
   /** A walreceiver flushes what it has written before it ends. */
   #dropReceiver(): void {
-    if (this.#replicaAlive && (this.replica.disk === 'well' || this.replica.disk === 'slow')) this.replica.flushed = this.replica.wal.length;
+    if (this.#replicaAlive && (this.replica.disk === 'well' || this.replica.disk === 'slow'))
+      this.replica.flushed = this.replica.wal.length;
     this.#receiverOpen = false;
     if (this.replica.receiver === this) this.replica.receiver = null;
   }
@@ -95,7 +96,8 @@ export class Connection {
       this.#world.checks.streams(isPrefix(replica.wal, primary.wal), primary, replica);
       for (let i = replica.wal.length; i < upTo; i++) replica.wal.push(primary.wal[i]!);
       replica.timeline = primary.wal[upTo - 1]!.timeline;
-      replica.history = replica.timeline === primary.timeline ? primary.history : primary.history.filter(end => end.timeline < replica.timeline);
+      replica.history =
+        replica.timeline === primary.timeline ? primary.history : primary.history.filter(end => end.timeline < replica.timeline);
     }
     const { random } = this.#world;
     const received = replica.wal.length;

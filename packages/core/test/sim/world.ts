@@ -84,7 +84,15 @@ export class World {
       server.flushed = server.wal.length;
     }
     const cohort = durability.mode === 'async' ? [] : others.filter(id => !this.store.state.members[id]!.nosync);
-    const rule: Rule = { term: 1, primary, cohort, acks: Math.min(durability.acks, cohort.length), timeline: 1, established: true, before: [] };
+    const rule: Rule = {
+      term: 1,
+      primary,
+      cohort,
+      acks: Math.min(durability.acks, cohort.length),
+      timeline: 1,
+      established: true,
+      before: [],
+    };
     for (const agent of this.agents.values()) agent.durablePromise = 1;
     const proposal = { term: 1, by: primary, trigger: 'bootstrap', atMs: 0, noticedMs: 0 } as const;
     this.store.state = { ...this.store.state, systemId: 'sys', rule, proposal };
@@ -150,7 +158,7 @@ export class World {
     const open = this.agents.get(leader.id)!.open;
     if (!open?.confirmed || open.term !== rule.term) return 'the primary is not open';
     for (const { id, nosync, lifecycle } of Object.values(members)) {
-      if (id === leader.id) continue;
+      if (id === leader.id || this.agents.get(id)!.alarms.includes('foreign-data')) continue;
       if (lifecycle === 'leaving') return `${id} has not left`;
       if (leader.connections.get(id) === undefined) return `${id} does not stream`;
       if (durability.mode === 'quorum' && !nosync && !rule.cohort.includes(id)) return `${id} is not in the cohort`;
@@ -178,5 +186,16 @@ function emptyState(ids: readonly MemberId[], options: WorldOptions): ClusterSta
       },
     ]),
   );
-  return { schema: 1, name: 'sim', systemId: null, proposal: null, rule: null, members, intent: null, paused: null, durability: options.durability, history: [] };
+  return {
+    schema: 1,
+    name: 'sim',
+    systemId: null,
+    proposal: null,
+    rule: null,
+    members,
+    intent: null,
+    paused: null,
+    durability: options.durability,
+    history: [],
+  };
 }
