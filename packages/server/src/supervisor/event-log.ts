@@ -58,7 +58,9 @@ export class EventLog {
 function readTail(path: string): ClusterEvent[] {
   if (!existsSync(path)) return [];
   const events: ClusterEvent[] = [];
-  for (const line of readFileSync(path, 'utf8').split('\n').slice(-MEMORY_LIMIT - 1)) {
+  for (const line of readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(-MEMORY_LIMIT - 1)) {
     try {
       if (line) events.push(JSON.parse(line) as ClusterEvent);
     } catch {

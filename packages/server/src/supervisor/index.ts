@@ -5,16 +5,18 @@ import type { ProgressListener } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 
 export { stopOrphans } from './orphans.ts';
-export { type ClusterPaths, clusterPaths } from './paths.ts';
-export type { ProgressEvent, ProgressListener, ProgressStep } from './progress.ts';
-export { type RuntimeInfo, readRuntime } from './runtime-file.ts';
 export type { Supervisor } from './supervisor.ts';
 
 /**
  * Starts (or takes up) the cluster of this directory in this process; resolves when the API and the proxy listen. Use `whenHealthy` to wait
  * for its members. Throws errors of the catalogue, and has touched nothing then.
  */
-export async function startSupervisor(loaded: LoadedSettings, directory: string, version: string, progress: ProgressListener): Promise<Supervisor> {
+export async function startSupervisor(
+  loaded: LoadedSettings,
+  directory: string,
+  version: string,
+  progress: ProgressListener,
+): Promise<Supervisor> {
   const cluster = await prepareCluster(loaded, directory);
   const supervisor = new Supervisor(cluster, { settings: loaded.settings, version, dashboardDirectory: dashboardDirectory() }, progress);
   try {

@@ -96,22 +96,37 @@ export class Operator implements ClusterFacade {
     return found;
   }
 
-  async #changePrimary(request: Extract<OperationRequest, { kind: 'switchover' | 'failover' }>, timeoutMs: number): Promise<OperationResult> {
+  async #changePrimary(
+    request: Extract<OperationRequest, { kind: 'switchover' | 'failover' }>,
+    timeoutMs: number,
+  ): Promise<OperationResult> {
     const id = randomUUID();
-    await this.#change(state => {
-      const { rule } = state;
-      if (!rule) throw new UnderstudyError('no-primary', { why: 'the cluster is being created' });
-      if (state.paused) throw new UnderstudyError('cluster-paused');
-      if (state.intent) throw new UnderstudyError('intent-pending', { kind: state.intent.kind });
-      if (request.to !== null) this.#requireMember(state, request.to);
-      if (request.to === rule.primary) throw new UnderstudyError('intent-refused', { why: `${request.to} is the primary already.` });
-      const base = { id, to: request.to, fromTerm: rule.term, atMs: Date.now() };
-      const intent: Intent =
-        request.kind === 'switchover' ? { kind: 'switchover', ...base } : { kind: 'failover', acceptDataLoss: request.acceptDataLoss, ...base };
-      return { ...state, intent };
-    }, `An operator asked for a ${request.kind}${request.to ? ` to ${request.to}` : ''}.`);
-    await this.#until(() => this.state().intent?.id !== id, `The ${request.kind}`, timeoutMs, () => this.#withdraw(id));
-    const outcome = this.#ports.events.after(0, Number.MAX_SAFE_INTEGER).findLast(e => e.inputs['intent'] === id && e.kind !== `${request.kind}-requested`);
+    await this.#change(
+      state => {
+        const { rule } = state;
+        if (!rule) throw new UnderstudyError('no-primary', { why: 'the cluster is being created' });
+        if (state.paused) throw new UnderstudyError('cluster-paused');
+        if (state.intent) throw new UnderstudyError('intent-pending', { kind: state.intent.kind });
+        if (request.to !== null) this.#requireMember(state, request.to);
+        if (request.to === rule.primary) throw new UnderstudyError('intent-refused', { why: `${request.to} is the primary already.` });
+        const base = { id, to: request.to, fromTerm: rule.term, atMs: Date.now() };
+        const intent: Intent =
+          request.kind === 'switchover'
+            ? { kind: 'switchover', ...base }
+            : { kind: 'failover', acceptDataLoss: request.acceptDataLoss, ...base };
+        return { ...state, intent };
+      },
+      `An operator asked for a ${request.kind}${request.to ? ` to ${request.to}` : ''}.`,
+    );
+    await this.#until(
+      () => this.state().intent?.id !== id,
+      `The ${request.kind}`,
+      timeoutMs,
+      () => this.#withdraw(id),
+    );
+    const outcome = this.#ports.events
+      .after(0, Number.MAX_SAFE_INTEGER)
+      .findLast(e => e.inputs['intent'] === id && e.kind !== `${request.kind}-requested`);
     if (outcome?.kind === 'intent-refused') throw new UnderstudyError('intent-refused', { why: outcome.message });
     await this.#until(() => this.status().primary !== null && this.status().verdict !== 'no-primary', 'An open primary', timeoutMs);
     const { primary, term } = this.status();
@@ -136,7 +151,8 @@ export class Operator implements ClusterFacade {
       added = nextMemberId(state);
       return { ...state, members: { ...state.members, [added]: newMember(added, settings.host, port) } };
     }, 'An operator asked for another replica.');
-    const isReady = (): boolean => this.status().members.some(m => m.id === added && m.role === 'replica' && m.state === 'running' && m.detail === null);
+    const isReady = (): boolean =>
+      this.status().members.some(m => m.id === added && m.role === 'replica' && m.state === 'running' && m.detail === null);
     await this.#until(isReady, `A running ${added}`, timeoutMs);
     return { message: `${added} follows the primary on port ${port}.`, member: added, term: this.status().term };
   }

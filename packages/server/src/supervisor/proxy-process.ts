@@ -47,7 +47,13 @@ export class ProxyProcess {
 
   status(): RouterStatus {
     const stats = this.#stats;
-    return { clients: stats?.clients ?? 0, reads: stats?.reads ?? {}, writes: stats?.writes ?? 0, held: stats?.held ?? 0, pid: this.#child.pid };
+    return {
+      clients: stats?.clients ?? 0,
+      reads: stats?.reads ?? {},
+      writes: stats?.writes ?? 0,
+      held: stats?.held ?? 0,
+      pid: this.#child.pid,
+    };
   }
 
   async stop(): Promise<void> {

@@ -81,7 +81,8 @@ function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], mem
   const paused = state.paused ? ' Paused: no automatic action is taken.' : '';
   if (topology.primary.kind === 'absent') return `No primary: ${topology.primary.reason}.${paused}`;
   const primary = topology.primary.server.id;
-  if (topology.primary.kind === 'unconfirmed') return `No primary: ${primary} leads term ${topology.term} and waits for its replicas.${paused}`;
+  if (topology.primary.kind === 'unconfirmed')
+    return `No primary: ${primary} leads term ${topology.term} and waits for its replicas.${paused}`;
   const replicas = members.filter(m => m.role === 'replica' && m.state === 'running').length;
   const lead = `${primary} is the primary of term ${topology.term} with ${replicas} replica${replicas === 1 ? '' : 's'}`;
   if (verdict === 'healthy') return `${lead}; ${protectionOf(state)}.${paused}`;
@@ -92,7 +93,9 @@ function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], mem
 function protectionOf(state: ClusterState): string {
   const acks = state.rule?.acks ?? 0;
   if (acks > 0) return `every commit is on ${acks + 1} servers before it is acknowledged`;
-  return state.durability.mode === 'async' ? 'commits are acknowledged before replicas have them (async)' : 'WRITES ARE NOT PROTECTED: no replica has to acknowledge them';
+  return state.durability.mode === 'async'
+    ? 'commits are acknowledged before replicas have them (async)'
+    : 'WRITES ARE NOT PROTECTED: no replica has to acknowledge them';
 }
 
 function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberId | null): MemberStatus {

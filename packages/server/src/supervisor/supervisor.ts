@@ -1,5 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { type EventDraft, type MemberId, type MemberSpec, type Settings, type StoreListener, UnderstudyError } from '@understudy/core/cluster';
+import {
+  type EventDraft,
+  type MemberId,
+  type MemberSpec,
+  type Settings,
+  type StoreListener,
+  UnderstudyError,
+} from '@understudy/core/cluster';
 import { ALARMS, type AlarmCode } from '@understudy/core/failover';
 import { type DrainClock, topologyOf } from '@understudy/core/routing';
 import type { ClusterFacade } from '../api/facade.ts';
@@ -72,12 +79,19 @@ export class Supervisor {
   /** Starts everything; resolves when API and proxy listen. Members come up by themselves. */
   async start(): Promise<void> {
     const { store, created } = this.#cluster;
-    this.#say(draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'));
+    this.#say(
+      draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'),
+    );
     this.#unwatch = store.watch(this.#listener());
     this.#startProxy();
     await this.#startApi();
     await this.#proxy?.listening;
-    this.#progress.tell({ kind: 'step', step: 'router', state: 'done', message: `the router listens on port ${this.#cluster.ports.router}` });
+    this.#progress.tell({
+      kind: 'step',
+      step: 'router',
+      state: 'done',
+      message: `the router listens on port ${this.#cluster.ports.router}`,
+    });
   }
 
   status(): StatusDocument {
@@ -191,7 +205,9 @@ export class Supervisor {
 
   #track(removal: Promise<void>): void {
     this.#removals.add(removal);
-    void removal.catch((error: Error) => this.#say(draft('decision', null, `A member could not be removed: ${error.message}`))).finally(() => this.#removals.delete(removal));
+    void removal
+      .catch((error: Error) => this.#say(draft('decision', null, `A member could not be removed: ${error.message}`)))
+      .finally(() => this.#removals.delete(removal));
   }
 
   #startProxy(): void {
