@@ -40,7 +40,8 @@ function tellRule(before: Rule | null, after: Rule, tell: Tell): void {
     return;
   }
   if (before.term !== after.term) tell('primary-elected', after.primary, after.term, inputs);
-  if (after.established && (!before.established || before.term !== after.term)) tell('primary-established', after.primary, after.term, inputs);
+  if (after.established && (!before.established || before.term !== after.term))
+    tell('primary-established', after.primary, after.term, inputs);
   if (before.term === after.term && (before.cohort.join() !== after.cohort.join() || before.acks !== after.acks)) {
     tell('cohort-changed', after.primary, after.term, inputs);
   }
@@ -51,7 +52,9 @@ function tellRule(before: Rule | null, after: Rule, tell: Tell): void {
 function tellIntent(before: ClusterState, after: ClusterState, tell: Tell): void {
   const term = after.rule?.term ?? null;
   if (after.intent && after.intent.id !== before.intent?.id) {
-    tell(after.intent.kind === 'switchover' ? 'switchover-requested' : 'failover-requested', after.intent.to, term, { intent: after.intent.id });
+    tell(after.intent.kind === 'switchover' ? 'switchover-requested' : 'failover-requested', after.intent.to, term, {
+      intent: after.intent.id,
+    });
   }
   if (before.intent && after.intent?.id !== before.intent.id) {
     const done = term !== null && term > before.intent.fromTerm;

@@ -7,7 +7,9 @@ export interface VersionedState {
   readonly state: ClusterState;
 }
 
-export type ChangeResult = { readonly kind: 'done'; readonly now: VersionedState } | { readonly kind: 'conflict'; readonly now: VersionedState };
+export type ChangeResult =
+  | { readonly kind: 'done'; readonly now: VersionedState }
+  | { readonly kind: 'conflict'; readonly now: VersionedState };
 
 /** What a store tells those who watch it. */
 export interface StoreListener {

@@ -5,6 +5,7 @@ import type { ProgressListener } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 
 export { stopOrphans } from './orphans.ts';
+export type { ProgressListener } from './progress.ts';
 export type { Supervisor } from './supervisor.ts';
 
 /**
