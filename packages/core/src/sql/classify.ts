@@ -1,6 +1,6 @@
 import { functionEffect } from './function-effects.ts';
 import { type FunctionFacts, type FunctionOverrides, judgeFunction } from './functions.ts';
-import { type Findings, type FoundCall, inspect } from './inspect.ts';
+import { type Findings, type FoundCall, inspect, isTemporary } from './inspect.ts';
 import type { ParseNode } from './parser.ts';
 import type { Reason, ReasonCode } from './reasons.ts';
 import { routerShow } from './router-commands.ts';
@@ -312,7 +312,11 @@ function effectReason(effect: SessionEffect): ReasonCode {
 /** CREATE TEMP TABLE, VIEW or SEQUENCE, CREATE TABLE AS into one, or anything made in pg_temp. */
 function isTemporaryTarget(fields: ParseNode): boolean {
   const into = recordField(fields, 'into');
-  const target =
-    (into && recordField(into, 'rel')) ?? recordField(fields, 'relation') ?? recordField(fields, 'view') ?? recordField(fields, 'sequence');
-  return target !== null && (target['relpersistence'] === 't' || textField(target, 'schemaname') === 'pg_temp');
+  const targets = [
+    into && recordField(into, 'rel'),
+    recordField(fields, 'relation'),
+    recordField(fields, 'view'),
+    recordField(fields, 'sequence'),
+  ];
+  return targets.some(isTemporary);
 }

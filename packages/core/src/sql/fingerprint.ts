@@ -14,13 +14,12 @@ import {
   WORD,
   WORD_PART,
 } from './chars.ts';
+import { FingerprintOutput } from './fingerprint-output.ts';
 import { literalEnd, numberEnd, quotedEnd, skipBlockComment, skipLineComment, tagEnd } from './lexer.ts';
-import { decodeUtf8, encodeUtf8, utf8Bound } from './utf8.ts';
+import { encodeUtf8, utf8Bound } from './utf8.ts';
 
 /** Longest text that is scanned at all, in bytes: past it a scan would hold up the event loop for longer than a primary read costs. */
 export const MAX_SCAN_BYTES = 262_144;
-/** Longest fingerprint, in bytes; also the longest text that the parser ever sees. */
-export const MAX_FINGERPRINT_BYTES = 65_536;
 
 // What the last token was, for spacing and folding.
 const AFTER_PUNCTUATION = 0;
@@ -67,16 +66,8 @@ const CONSTANT_WORDS = ['null', 'true', 'false', 'default'];
  *
  * One instance is reused for all texts: {@link scan} leaves its result in `bytes`, `length` and `hash` until the next call.
  */
-export class Fingerprinter {
-  /** The fingerprint is `bytes[0..length)`. */
-  bytes: Uint8Array = new Uint8Array(1024);
-  length = 0;
-  /** 32-bit hash of the fingerprint, unsigned. */
-  hash = 0;
-  /** True when the text or its fingerprint is over the limits; `length` is then 0. */
-  tooLong = false;
-
-  #source: Uint8Array = this.bytes;
+export class Fingerprinter extends FingerprintOutput {
+  #source: Uint8Array = new Uint8Array(0);
   #encoded: Uint8Array = new Uint8Array(1024);
   #at = 0;
   #end = 0;
@@ -103,8 +94,7 @@ export class Fingerprinter {
     while (this.#at < this.#end && !this.tooLong) this.#token();
     this.#foldList();
     while (this.length > 0 && this.bytes[this.length - 1] === 59) this.length--;
-    if (this.tooLong) this.length = 0;
-    this.hash = hashOf(this.bytes, this.length);
+    this.seal();
   }
 
   /** Scans a string by its UTF-8 form. */
@@ -119,15 +109,8 @@ export class Fingerprinter {
     this.scan(this.#encoded, 0, encodeUtf8(sql, this.#encoded));
   }
 
-  /** The fingerprint as text. */
-  text(): string {
-    return decodeUtf8(this.bytes, 0, this.length);
-  }
-
   #reset(source: Uint8Array, start: number, end: number): void {
-    this.length = 0;
-    this.hash = 0;
-    this.tooLong = false;
+    this.clear();
     this.#source = source;
     this.#at = start;
     this.#end = end;
@@ -172,7 +155,7 @@ export class Fingerprinter {
         return this.#colon();
       case SEMICOLON:
         this.#foldList();
-        this.#push(byte);
+        this.push(byte);
         this.#at++;
         this.#leading = false;
         this.#after = AFTER_PUNCTUATION;
@@ -212,7 +195,7 @@ export class Fingerprinter {
     const start = this.#at;
     let at = start + 1;
     while (at < end && WORD_PART[source[at] as number] === 1) at++;
-    if (!this.#reserve(at - start)) return;
+    if (!this.reserve(at - start)) return;
     const bytes = this.bytes;
     let to = this.length;
     for (let i = start; i < at; i++) {
@@ -228,12 +211,12 @@ export class Fingerprinter {
     this.#leading = false;
     this.#after = AFTER_TOKEN;
     if (this.#mode === UNDECIDED)
-      this.#mode = this.#isOneOf(STRIPPED, from) ? STRIP : this.#isWord('explain', from) ? KEEP_UNTIL_QUERY : KEEP;
-    else if (this.#mode === KEEP_UNTIL_QUERY && this.#isOneOf(STRIPPED, from)) this.#mode = STRIP;
-    if (length <= 7 && this.#mode === STRIP && this.#isOneOf(CONSTANT_WORDS, from)) return this.#constantSeen(from);
-    if (this.#isWord('set_config', from)) this.#enterConfig();
+      this.#mode = this.isOneOf(STRIPPED, from) ? STRIP : this.isWord('explain', from) ? KEEP_UNTIL_QUERY : KEEP;
+    else if (this.#mode === KEEP_UNTIL_QUERY && this.isOneOf(STRIPPED, from)) this.#mode = STRIP;
+    if (length <= 7 && this.#mode === STRIP && this.isOneOf(CONSTANT_WORDS, from)) return this.#constantSeen(from);
+    if (this.isWord('set_config', from)) this.#enterConfig();
     else this.#configNext = false;
-    if (this.#isWord('uescape', from)) this.#copyUescape();
+    if (this.isWord('uescape', from)) this.#copyUescape();
     this.#list = NO_LIST;
     this.#rowStart = -1;
     this.#rowEnd = -1;
@@ -244,9 +227,9 @@ export class Fingerprinter {
     let at = this.#at;
     while (at < this.#end && classOf(this.#source[at]) === SPACE) at++;
     if (at >= this.#end || this.#source[at] !== 39) return;
-    this.#push(BLANK);
+    this.push(BLANK);
     const end = literalEnd(this.#source, at, this.#end, false);
-    this.#copy(at, end);
+    this.copy(this.#source, at, Math.min(end, this.#end));
     this.#at = end;
   }
 
@@ -254,18 +237,6 @@ export class Fingerprinter {
     // One call inside another: keep everything rather than follow both.
     if (this.#configDepth > 0) this.#mode = KEEP;
     this.#configNext = true;
-  }
-
-  /** Whether the word that begins at `from` in the output is one of these. */
-  #isOneOf(words: readonly string[], from: number): boolean {
-    for (let i = 0; i < words.length; i++) if (this.#isWord(words[i] as string, from)) return true;
-    return false;
-  }
-
-  #isWord(word: string, from: number): boolean {
-    if (word.length !== this.length - from) return false;
-    for (let i = 0; i < word.length; i++) if (this.bytes[from + i] !== word.charCodeAt(i)) return false;
-    return true;
   }
 
   #prefixedString(prefix: number): void {
@@ -281,10 +252,10 @@ export class Fingerprinter {
     const end = quotedEnd(this.#source, quoteAt, this.#end);
     this.#space();
     const from = this.length;
-    this.#copy(this.#at, end);
+    this.copy(this.#source, this.#at, Math.min(end, this.#end));
     this.#at = end;
     this.#other(AFTER_TOKEN);
-    if (this.#isWord('"set_config"', from)) this.#enterConfig();
+    if (this.isWord('"set_config"', from)) this.#enterConfig();
   }
 
   /** A literal that ends before `end` (beyond the text's end: unterminated, told by a lone quote that no parser accepts). */
@@ -293,14 +264,14 @@ export class Fingerprinter {
     this.#space();
     const from = this.length;
     if (end > this.#end) {
-      this.#push(39);
+      this.push(39);
       this.#at = this.#end;
       this.#after = AFTER_TOKEN;
       return;
     }
     const keep = this.#mode !== STRIP || (this.#configDepth > 0 && this.#configArgument !== 1);
-    if (keep) this.#copy(this.#at, end);
-    else for (let i = 0; i < replacement.length; i++) this.#push(replacement[i] as number);
+    if (keep) this.copy(this.#source, this.#at, Math.min(end, this.#end));
+    else for (let i = 0; i < replacement.length; i++) this.push(replacement[i] as number);
     this.#at = end;
     if (keep) this.#other(AFTER_TOKEN);
     else this.#constantSeen(from);
@@ -339,7 +310,7 @@ export class Fingerprinter {
         return this.#comma();
       default:
         if (byte === CLOSE_BRACKET) this.#foldList();
-        this.#push(byte);
+        this.push(byte);
         this.#other(AFTER_PUNCTUATION);
     }
   }
@@ -349,7 +320,7 @@ export class Fingerprinter {
     const continuesRows = this.#rowEnd >= 0 && this.length === this.#rowEnd + 1 && this.bytes[this.#rowEnd] === COMMA;
     this.#rowStart = this.#mode === STRIP ? this.length : -1;
     if (!continuesRows) this.#rowEnd = -1;
-    this.#push(OPEN);
+    this.push(OPEN);
     this.#after = AFTER_PUNCTUATION;
     this.#list = NO_LIST;
     if (!this.#configNext) return;
@@ -364,7 +335,7 @@ export class Fingerprinter {
     if (isRow && this.#rowEnd >= 0) {
       this.length = this.#rowEnd;
     } else {
-      this.#push(CLOSE);
+      this.push(CLOSE);
       this.#rowEnd = isRow ? this.length : -1;
     }
     if (this.#depth === this.#configDepth) this.#configDepth = 0;
@@ -377,7 +348,7 @@ export class Fingerprinter {
 
   #comma(): void {
     this.#foldList();
-    this.#push(COMMA);
+    this.push(COMMA);
     this.#after = AFTER_PUNCTUATION;
     this.#configNext = false;
     if (this.#depth === this.#configDepth) this.#configArgument++;
@@ -393,10 +364,10 @@ export class Fingerprinter {
   #colon(): void {
     const next = this.#byteAt(1);
     this.#space();
-    this.#push(58);
+    this.push(58);
     this.#at++;
     if (next === 58 || next === 61) {
-      this.#push(next);
+      this.push(next);
       this.#at++;
     }
     this.#other(AFTER_TOKEN);
@@ -412,7 +383,7 @@ export class Fingerprinter {
     }
     this.#space();
     do {
-      this.#push(this.#source[this.#at++] as number);
+      this.push(this.#source[this.#at++] as number);
     } while (this.#at < this.#end && classOf(this.#source[this.#at]) === OPERATOR && !this.#commentStarts());
     this.#other(AFTER_TOKEN);
   }
@@ -434,14 +405,14 @@ export class Fingerprinter {
     if (end > this.#end) {
       // Unterminated: the server will refuse it, and so must the parser.
       this.#space();
-      this.#push(SLASH);
-      this.#push(STAR);
+      this.push(SLASH);
+      this.push(STAR);
       this.#at = this.#end;
       return;
     }
     if (this.#leading && this.#isHint()) {
-      this.#copy(this.#at, end);
-      if (this.#source[this.#at] === HYPHEN) this.#push(NEWLINE);
+      this.copy(this.#source, this.#at, Math.min(end, this.#end));
+      if (this.#source[this.#at] === HYPHEN) this.push(NEWLINE);
     }
     this.#at = end;
   }
@@ -478,39 +449,7 @@ export class Fingerprinter {
 
   /** Words, literals and operators stand apart; nothing stands apart from punctuation. */
   #space(): void {
-    if (this.#after === AFTER_TOKEN) this.#push(BLANK);
-  }
-
-  #copy(from: number, to: number): void {
-    const end = Math.min(to, this.#end);
-    if (!this.#reserve(end - from)) return;
-    const source = this.#source;
-    const bytes = this.bytes;
-    let length = this.length;
-    for (let at = from; at < end; at++) bytes[length++] = source[at] as number;
-    this.length = length;
-  }
-
-  /** Makes room for so many bytes more; false when that is over the limit. */
-  #reserve(count: number): boolean {
-    while (this.bytes.length - this.length < count) if (!this.#grow()) return false;
-    return true;
-  }
-
-  #push(byte: number): void {
-    if (this.length === this.bytes.length && !this.#grow()) return;
-    this.bytes[this.length++] = byte;
-  }
-
-  #grow(): boolean {
-    if (this.bytes.length >= MAX_FINGERPRINT_BYTES) {
-      this.tooLong = true;
-      return false;
-    }
-    const larger = new Uint8Array(this.bytes.length * 2);
-    larger.set(this.bytes);
-    this.bytes = larger;
-    return true;
+    if (this.#after === AFTER_TOKEN) this.push(BLANK);
   }
 }
 
@@ -526,43 +465,6 @@ const PARAMETER = ascii('$1');
 function isStringPrefix(byte: number): boolean {
   const letter = lower(byte);
   return letter === 101 || letter === 98 || letter === 120 || letter === 110;
-}
-
-/** FNV-1a over 32 bits. */
-export function hashOf(bytes: Uint8Array, length: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-  return hash >>> 0;
-}
-
-/** Client-only encodings whose characters may hold bytes that look like ASCII (src/include/mb/pg_wchar.h). */
-const AMBIGUOUS_ENCODINGS: ReadonlySet<string> = new Set([
-  'sjis',
-  'shiftjis',
-  'mskanji',
-  'win932',
-  'windows932',
-  'shiftjis2004',
-  'big5',
-  'win950',
-  'windows950',
-  'gbk',
-  'win936',
-  'windows936',
-  'uhc',
-  'win949',
-  'windows949',
-  'gb18030',
-  'johab',
-]);
-
-/**
- * Whether texts of a session can be read byte by byte: not in the encodings above, and not with standard_conforming_strings off, where a backslash
- * escapes in plain strings. Everything that such a session says belongs on the primary.
- */
-export function isScannable(clientEncoding: string, standardConformingStrings: string): boolean {
-  const name = clientEncoding.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-  return !AMBIGUOUS_ENCODINGS.has(name) && standardConformingStrings !== 'off';
 }
 
 /** The fingerprint of one text as text; for tools and tests, not for the hot path. `null` when it is too long. */

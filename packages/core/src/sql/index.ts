@@ -1,6 +1,8 @@
 export * from './cache.ts';
 export * from './classifier.ts';
+export * from './encodings.ts';
 export * from './fingerprint.ts';
+export { MAX_FINGERPRINT_BYTES } from './fingerprint-output.ts';
 export * from './functions.ts';
 export * from './hints.ts';
 export * from './parser.ts';

@@ -64,8 +64,8 @@ function note(findings: Findings, tag: string, node: ParseNode): void {
     case 'MergeStmt':
       return strengthen(findings, { code: 'writing-cte', detail: '' });
     case 'intoClause':
-      strengthen(findings, { code: 'select-into', detail: '' });
-      return noteRelation(findings, recordField(node, 'rel'));
+      findings.makesTemporary ||= isTemporary(recordField(node, 'rel'));
+      return strengthen(findings, { code: 'select-into', detail: '' });
     case 'RangeVar':
       return noteRelation(findings, node);
     default:
@@ -76,24 +76,22 @@ function strengthen(findings: Findings, reason: Reason): void {
   if (findings.strong === null || STRENGTH.indexOf(reason.code) < STRENGTH.indexOf(findings.strong.code)) findings.strong = reason;
 }
 
-function noteRelation(findings: Findings, relation: ParseNode | null): void {
-  if (!relation) return;
+function noteRelation(findings: Findings, relation: ParseNode): void {
   const schema = textField(relation, 'schemaname') || null;
   const name = textField(relation, 'relname');
   findings.relations++;
-  if (isTemporary(relation)) findings.makesTemporary = true;
   if (schema === 'pg_catalog' || schema === 'information_schema' || (schema === null && name.startsWith('pg_')))
     findings.catalogRelations++;
   const owner = relationOwner(schema, name);
   if (owner) findings.owned ??= { code: owner === 'server' ? 'relation-of-server' : 'relation-of-session', detail: name };
 }
 
-/** Written with TEMP, or in the schema of temporary objects. */
-export function isTemporary(relation: ParseNode): boolean {
-  return relation['relpersistence'] === 't';
+/** Whether the relation to be made is written with TEMP, or lies in the schema of temporary objects. */
+export function isTemporary(relation: ParseNode | null): boolean {
+  return relation !== null && (relation['relpersistence'] === 't' || textField(relation, 'schemaname') === 'pg_temp');
 }
 
-export function functionCall(node: ParseNode): FoundCall {
+function functionCall(node: ParseNode): FoundCall {
   const path = listField(node, 'funcname').map(stringNode);
   return {
     schema: path.length > 1 ? (path[path.length - 2] as string) : null,
