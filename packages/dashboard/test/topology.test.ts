@@ -56,15 +56,15 @@ describe('arrows', () => {
       expect(startOf(arrow.path)[1]).toBe(bottom);
       expect(arrow.path).not.toMatch(/NaN|Infinity|undefined/);
       if (i === 0) continue;
-      const wal = walArrow(layout, 0, i, 'wal');
+      const wal = walArrow(layout, 0, i, 'common');
       expect(startOf(wal.path)[0]).toBeGreaterThanOrEqual(layout.cards[0]!.x);
       expect(startOf(wal.path)[0]).toBeLessThanOrEqual(layout.cards[0]!.x + layout.cards[0]!.width);
       expect(wal.path).not.toMatch(/NaN|Infinity|undefined/);
     }
   });
 
-  it('show a copy apart from the WAL', () => {
+  it('go apart from the common way where they are to be told from it', () => {
     const layout = layoutOf(1050, 3);
-    expect(walArrow(layout, 0, 1, 'copy').path).not.toBe(walArrow(layout, 0, 1, 'wal').path);
+    expect(walArrow(layout, 0, 1, 'apart').path).not.toBe(walArrow(layout, 0, 1, 'common').path);
   });
 });

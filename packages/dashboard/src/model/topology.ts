@@ -35,8 +35,8 @@ const ROUTER = { maxWidth: 620, height: 100, stackHeight: 152 } as const;
 const FAN_HEIGHT = 92;
 const WAL_HEIGHT = 70;
 const WAL_DEPTH = 38;
-/** Apart from the WAL that the others are sent, so that both can be seen. */
-const COPY_OFFSET = 9;
+/** So far beside the common way goes what is not as it should be, so that both can be seen. */
+const APART_OFFSET = 9;
 const STACK = { left: 26, right: 22, fan: 40, gap: 34, maxWidth: 560 } as const;
 
 /** Whether a card is too narrow for words on all of its buttons. */
@@ -93,11 +93,11 @@ export function statementArrow(layout: Layout, index: number, carries: 'writes' 
   return { path, label: { x: round(to.x), y: to.y - 34 } };
 }
 
-/** From the primary to a replica: the stream of its WAL, which leaves it on the same way for all, or a copy of its data. */
-export function walArrow(layout: Layout, primary: number, replica: number, carries: 'wal' | 'copy'): Arrow {
+/** From the primary to a replica. The streams of WAL leave it on one common way; a copy, or a stream in trouble, goes apart from it. */
+export function walArrow(layout: Layout, primary: number, replica: number, way: 'common' | 'apart'): Arrow {
   const from = layout.cards[primary]!;
   const to = layout.cards[replica]!;
-  const offset = carries === 'copy' ? COPY_OFFSET : 0;
+  const offset = way === 'apart' ? APART_OFFSET : 0;
   return layout.kind === 'stack' ? walInMargin(from, to, offset) : walBelow(from, to, offset);
 }
 

@@ -64,7 +64,7 @@ function flowsOf(known: StatusDocument, members: readonly MemberStatus[], layout
     const flows: Flow[] = [];
     if (isPrimary) flows.push(writesFlow(layout, i, open, rates, reads));
     else if (member.role === 'replica') flows.push(readsFlow(layout, i, member, reads));
-    if (!isPrimary && primary >= 0) flows.push(...walFlow(layout, primary, i, member));
+    if (!isPrimary && primary >= 0) flows.push(walFlow(layout, primary, i, member));
     return flows;
   });
 }
@@ -97,20 +97,24 @@ function readsFlow(layout: Layout, index: number, member: MemberStatus, reads: n
   };
 }
 
-function walFlow(layout: Layout, primary: number, index: number, member: MemberStatus): readonly Flow[] {
+function walFlow(layout: Layout, primary: number, index: number, member: MemberStatus): Flow {
+  const state = walState(member);
   const copies = member.state === 'cloning' || member.state === 'rewinding';
-  const arrow = walArrow(layout, primary, index, copies ? 'copy' : 'wal');
-  const label = (text: string): string | null => (layout.kind === 'columns' ? text : null);
-  const key = `wal-${member.id}`;
-  if (copies) {
-    return [{ key, kind: 'copy', arrow, state: 'flowing', label: label(member.detail ?? member.state) }];
-  }
-  if (member.role !== 'replica') return [{ key, kind: 'wal', arrow, state: 'broken', label: null }];
-  if (member.detail !== null || member.state !== 'running') {
-    return [{ key, kind: 'wal', arrow, state: 'broken', label: label(member.detail ?? member.state) }];
-  }
-  const lag = member.lagBytes === null ? 'lag not known' : `lag ${formatBytes(member.lagBytes)} · ${formatDuration(member.lagMs ?? 0)}`;
-  return [{ key, kind: 'wal', arrow, state: isLagging(member) ? 'lagging' : 'flowing', label: label(lag) }];
+  const arrow = walArrow(layout, primary, index, state === 'flowing' && !copies ? 'common' : 'apart');
+  // In a stack there is no room on the arrow; the card says the same.
+  const label = layout.kind === 'columns' ? walLabel(member) : null;
+  return { key: `wal-${member.id}`, kind: copies ? 'copy' : 'wal', arrow, state, label };
+}
+
+function walState(member: MemberStatus): Flow['state'] {
+  if (member.state === 'cloning' || member.state === 'rewinding') return 'flowing';
+  if (member.role !== 'replica' || member.state !== 'running' || member.detail !== null) return 'broken';
+  return isLagging(member) ? 'lagging' : 'flowing';
+}
+
+function walLabel(member: MemberStatus): string {
+  if (member.detail !== null || member.state !== 'running') return member.detail ?? member.state;
+  return member.lagBytes === null ? 'lag not known' : `lag ${formatBytes(member.lagBytes)} · ${formatDuration(member.lagMs ?? 0)}`;
 }
 
 function Arrows({ layout, flows }: { readonly layout: Layout; readonly flows: readonly Flow[] }): JSX.Element {
