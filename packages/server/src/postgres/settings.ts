@@ -77,6 +77,8 @@ export function renderDefaults(settings: ServerSettings): string {
     // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
     ['max_standby_streaming_delay', '1s'],
     ['hot_standby_feedback', 'on'],
+    // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
+    ['wal_writer_delay', '10ms'],
     ['checkpoint_timeout', '5min'],
     ['max_wal_size', '2GB'],
     ['log_line_prefix', '%m [%p] %q%u@%d '],
