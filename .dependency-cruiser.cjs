@@ -13,13 +13,45 @@ const below = (part, ...above) => ({
 
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: 'core-is-pure', severity: 'error', comment: 'core has no node:* import and no effects', from: { path: '^packages/core/src/' }, to: { dependencyTypes: ['core'] } },
-    { name: 'core-stands-alone', severity: 'error', from: { path: '^packages/core/src/' }, to: { path: '^packages/(wire|client|server|dashboard)/' } },
-    { name: 'core-depends-on-zod-only', severity: 'error', from: { path: '^packages/core/src/' }, to: { path: 'node_modules', pathNot: 'node_modules/zod/' } },
-    { name: 'wire-is-bytes-only', severity: 'error', comment: 'no sockets in wire', from: { path: '^packages/wire/src/' }, to: { path: ['^packages/(core|client|server|dashboard)/', '^(net|tls|http|https|dgram|fs|child_process)$'] } },
-    { name: 'client-knows-core-only', severity: 'error', from: { path: pkg('client') }, to: { path: '^packages/(server|dashboard|wire)/' } },
-    { name: 'dashboard-knows-only-the-api-types', severity: 'error', from: { path: '^packages/dashboard/src/' }, to: { path: '^packages/(server|client|wire)/', pathNot: '^packages/server/src/api/types' } },
+    { name: 'no-circular', severity: 'error', from: { path: '^packages/[^/]+/src/' }, to: { circular: true } },
+    {
+      name: 'core-is-pure',
+      severity: 'error',
+      comment: 'core has no node:* import and no effects',
+      from: { path: '^packages/core/src/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'core-stands-alone',
+      severity: 'error',
+      from: { path: '^packages/core/src/' },
+      to: { path: '^packages/(wire|client|server|dashboard)/' },
+    },
+    {
+      name: 'core-depends-on-zod-only',
+      severity: 'error',
+      from: { path: '^packages/core/src/' },
+      to: { path: 'node_modules', pathNot: 'node_modules/zod/' },
+    },
+    {
+      name: 'wire-is-bytes-only',
+      severity: 'error',
+      comment: 'no sockets in wire',
+      from: { path: '^packages/wire/src/' },
+      to: { path: ['^packages/(core|client|server|dashboard)/', '^(net|tls|http|https|dgram|fs|child_process)$'] },
+    },
+    {
+      name: 'client-knows-core-only',
+      severity: 'error',
+      from: { path: pkg('client') },
+      to: { path: '^packages/(server|dashboard|wire)/' },
+    },
+    {
+      name: 'dashboard-knows-only-the-api-types',
+      severity: 'error',
+      from: { path: '^packages/dashboard/src/' },
+      to: { path: '^packages/(server|client|wire)/', pathNot: '^packages/server/src/api/types' },
+    },
     below('store', 'cli', 'api', 'proxy', 'agent', 'postgres', 'supervisor'),
     below('postgres', 'cli', 'api', 'proxy', 'agent', 'store', 'supervisor'),
     below('agent', 'cli', 'api', 'proxy', 'supervisor'),
@@ -33,6 +65,10 @@ module.exports = {
     exclude: { path: ['(^|/)dist/', '[.]tsx$'] },
     parser: 'swc',
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'node', 'default'], extensions: ['.ts', '.tsx', '.js', '.mjs'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['source', 'import', 'node', 'default'],
+      extensions: ['.ts', '.tsx', '.js', '.mjs'],
+    },
   },
 };

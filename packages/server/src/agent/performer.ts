@@ -1,11 +1,9 @@
-import type { EventDraft, EventKind, MemberId, Operation } from '@understudy/core/cluster';
+import type { Operation } from '@understudy/core/cluster';
 import type { Action, Decision } from '@understudy/core/failover';
-import { initialize, type PostgresServer, PostgresError, type StartAs, type Upstream } from '../postgres/index.ts';
-import type { FactKeeper } from './facts.ts';
+import { initialize, PostgresError, type StartAs, type Upstream } from '../postgres/index.ts';
+import type { PerformerContext } from './context.ts';
 import { toSynchronousNames } from './names.ts';
-import type { PromiseFile } from './promise-file.ts';
 import { rejoin, takeClone } from './repair.ts';
-import type { ServerWatcher } from './watcher.ts';
 
 const SETTINGS_DEADLINE_MS = 3000;
 const PROMOTE_DEADLINE_MS = 10_000;
@@ -13,22 +11,6 @@ const CHECKPOINT_DEADLINE_MS = 300_000;
 /** An action that failed is tried again after this, then ever more slowly. */
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
-
-/** What a performer works on. */
-export interface PerformerContext {
-  readonly member: MemberId;
-  readonly server: PostgresServer;
-  readonly promises: PromiseFile;
-  readonly facts: FactKeeper;
-  readonly watcher: ServerWatcher;
-  readonly now: () => number;
-  /** The cluster's system identifier. Throws while it has none. */
-  readonly systemId: () => string;
-  readonly say: (kind: EventKind, message: string, inputs?: EventDraft['inputs']) => void;
-  /** A slow operation has news: progress, its end. */
-  readonly onProgress: () => void;
-  readonly onLeft: () => void;
-}
 
 type LocalAction = Exclude<Action, { kind: 'change-store' | 'alarm' }>;
 

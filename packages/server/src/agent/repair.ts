@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { formatLsn, type Lsn, type Operation } from '@understudy/core/cluster';
 import { type Action, slotName } from '@understudy/core/failover';
 import { archiveDivergedWal, clone, PostgresError, rewind } from '../postgres/index.ts';
-import type { PerformerContext } from './performer.ts';
+import type { PerformerContext } from './context.ts';
 
 /** More diverged WAL than this is not thrown away by itself: a person must look. */
 const ARCHIVE_LIMIT_BYTES = 4 * 1024 ** 3;

@@ -1,0 +1,21 @@
+import type { EventDraft, EventKind, MemberId } from '@understudy/core/cluster';
+import type { PostgresServer } from '../postgres/index.ts';
+import type { FactKeeper } from './facts.ts';
+import type { PromiseFile } from './promise-file.ts';
+import type { ServerWatcher } from './watcher.ts';
+
+/** What a performer works on. */
+export interface PerformerContext {
+  readonly member: MemberId;
+  readonly server: PostgresServer;
+  readonly promises: PromiseFile;
+  readonly facts: FactKeeper;
+  readonly watcher: ServerWatcher;
+  readonly now: () => number;
+  /** The cluster's system identifier. Throws while it has none. */
+  readonly systemId: () => string;
+  readonly say: (kind: EventKind, message: string, inputs?: EventDraft['inputs']) => void;
+  /** A slow operation has news: progress, its end. */
+  readonly onProgress: () => void;
+  readonly onLeft: () => void;
+}
