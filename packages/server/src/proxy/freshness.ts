@@ -90,7 +90,7 @@ export class Freshness {
   /** Begins to ask. Resolves when each server has been asked once, so that the first reads need not wait. */
   async start(): Promise<void> {
     this.#slowTimer = setInterval(() => {
-      void this.#probe();
+      void this.#probe(isCovered(this.#causality.probes, this.#causality.mark) ? 'sample' : 'floor');
       this.#pollAll();
     }, SLOW_POLL_MS);
     await Promise.all([this.#probe(), ...[...this.#monitors.keys()].map(id => this.#poll(id))]);
@@ -109,7 +109,7 @@ export class Freshness {
     const term = topology.term === this.#view.topology.term ? 'same-term' : 'other-term';
     this.#view = this.#viewOf(topology, 'slow');
     this.#watchServers(topology, term);
-    void this.#probe();
+    if (!isCovered(this.#causality.probes, this.#causality.mark)) void this.#probe();
     this.#pollAll();
     this.#wake();
   }
@@ -189,7 +189,9 @@ export class Freshness {
   }
 
   choose(request: ReadRequest, need: ReadNeed, session: SessionCausality): Choice {
-    return choose(this.#viewFor(need), { demand: 'replica', ...request }, session, performance.now(), Math.random);
+    const choice = choose(this.#viewFor(need), { demand: 'replica', ...request }, session, performance.now(), Math.random);
+    if (choice.kind === 'wait-probe') void this.#probe();
+    return choice;
   }
 
   /** Whether a read may be sent to this replica, on which other reads of the session are under way. */
@@ -212,7 +214,6 @@ export class Freshness {
     const { probes, mark, floor } = this.#causality;
     if (need.floor === null) {
       if (!isCovered(probes, need.mark)) {
-        void this.#probe();
         return need.mark === mark ? this.#view : { ...this.#view, causality: { probes, mark: need.mark, floor } };
       }
       need.floor = floor;
@@ -252,15 +253,16 @@ export class Freshness {
 
   // ---- what servers answer
 
-  async #probe(): Promise<void> {
+  async #probe(purpose: 'floor' | 'sample' = 'floor'): Promise<void> {
     const monitor = this.#primary;
     if (this.#probing || monitor === null || this.#stopped) return;
     this.#probing = true;
-    const number = probeSent(this.#causality.probes);
+    // A floor is raised only for those who ask: at rest the newest records of the log may not be on their way to any replica yet.
+    const number = purpose === 'floor' ? probeSent(this.#causality.probes) : null;
     try {
       const position = await monitor.probePrimary();
       if (monitor !== this.#primary) return;
-      noteFloor(this.#causality, number, position, this.#view.topology);
+      if (number !== null) noteFloor(this.#causality, number, position, this.#view.topology);
       this.#samples.push({ atMs: performance.now(), lsn: position.lsn });
       if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
       this.systemIdentifier ??= await monitor.systemIdentifier();

@@ -332,7 +332,6 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     if (unit.demand !== 'replica') return describeReason(this.#reasonOf(unit));
     if (this.#wishes.route === 'primary') return 'understudy.route = primary';
     if (this.#pins.holdReads) return 'the session has state on the primary that reads can see';
-    if (this.#settings.hasTouched) return 'settings have just changed';
     if (this.#settings.values.get('default_transaction_isolation') === 'serializable')
       return 'replicas cannot be read at isolation level serializable';
     return null;
@@ -806,13 +805,9 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     }
   }
 
+  /** Nothing is sent anywhere before it is known what the settings are now. */
   #learnSettings(from: ServerConnection): void {
-    void learnSettings(from, this.#settings)
-      .catch(() => this.#pins.add('settings of unknown name'))
-      .finally(() => {
-        this.#pump();
-        this.#flushClient();
-      });
+    this.#block(learnSettings(from, this.#settings).catch(() => this.#pins.add('settings of unknown name')));
   }
 
   #requeue(): void {

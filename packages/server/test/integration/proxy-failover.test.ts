@@ -146,7 +146,7 @@ describe('a primary is lost', () => {
     const c = await client(on);
     const other = on.topology.current();
     on.topology.set({ ...other, replicas: [routable(n2)] });
-    const reading = c.query('SELECT pg_sleep(0.6), 42 AS answer');
+    const reading = c.query('SELECT pg_sleep(3), 42 AS answer');
     await eventually(
       async () => (await sql(n2, "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))[0]?.['n'] === 1,
       'it runs on n2',
