@@ -34,7 +34,11 @@ const isWanted = name => wanted.length === 0 || wanted.includes(name);
 function step(name, command, args) {
   const startedAt = Date.now();
   process.stdout.write(`\n== ${name}: ${command} ${args.join(' ')}\n`);
-  const { status } = spawnSync(bin(command), args, { cwd: root, stdio: 'inherit', env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1' } });
+  const { status } = spawnSync(bin(command), args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, FORCE_COLOR: '0', NO_COLOR: '1' },
+  });
   process.stdout.write(`== ${name}: ${status === 0 ? 'ok' : 'FAILED'} in ${((Date.now() - startedAt) / 1000).toFixed(1)} s\n`);
   return status === 0;
 }
@@ -49,7 +53,14 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 let ok = true;
 for (const project of PROJECTS.filter(isWanted)) {
   const file = join(results, `${project}.json`);
-  const passed = step(project, 'vitest', ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+  const passed = step(project, 'vitest', [
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   ok &&= passed;
   try {
     const report = JSON.parse(readFileSync(file, 'utf8'));
