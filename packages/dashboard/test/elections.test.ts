@@ -79,6 +79,32 @@ describe('electionsOf', () => {
     expect(electionsOf(eventsOf(lines))[0]?.phases[0]).toEqual({ name: 'detect', ms: 1500 });
   });
 
+  it('counts a promise to the term that was asked for, and the end of the hold as the switch', () => {
+    const lines: EventLine[] = [
+      ...FAILOVER.slice(0, 2),
+      [1062, 'promised', 3, 'n2', 'asked', { askedTerm: 4 }],
+      ...FAILOVER.slice(4, 7),
+      [1300, 'router-released', 4, null],
+    ];
+    const phases = electionsOf(eventsOf(lines))[0]?.phases;
+    expect(phases?.[1]).toEqual({ name: 'recruit', ms: 22 });
+    expect(phases?.at(-1)).toEqual({ name: 'switch', ms: 20 });
+  });
+
+  it('believes the event of the trouble when the one who raised the term noticed it late', () => {
+    const lines: EventLine[] = [
+      FAILOVER[0]!,
+      [1040, 'term-raised', 4, 'n1', 'gone', { noticedMs: 0, trigger: 'primary-exited' }],
+      ...FAILOVER.slice(4),
+    ];
+    expect(electionsOf(eventsOf(lines), [record(3, 'n1')])[0]?.phases[0]).toEqual({ name: 'detect', ms: 40 });
+  });
+
+  it('calls the beginning of a cluster neither failover nor switchover', () => {
+    const lines: EventLine[] = [[10, 'term-raised', 1, 'n1', 'new', { trigger: 'bootstrap', noticedMs: 0 }]];
+    expect(electionsOf(eventsOf(lines))[0]).toMatchObject({ term: 1, cause: 'first' });
+  });
+
   it('does not blame the trouble of another member, or of the election before', () => {
     const lines: EventLine[] = [
       ...FAILOVER,

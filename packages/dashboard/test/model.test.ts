@@ -97,6 +97,11 @@ describe('notices', () => {
     });
   });
 
+  it('leave the names of members as they are', () => {
+    const status = statusOf({ verdict: 'no-primary', summary: 'No primary: n1 leads term 3 and waits for its replicas.' });
+    expect(noticesOf(status, LIVE)[0].text).toBe('n1 leads term 3 and waits for its replicas.');
+  });
+
   it('do not shout about what was chosen', () => {
     const durability = { mode: 'async', acks: 0, cohort: [], protected: false } as const;
     expect(noticesOf(statusOf({ durability }), LIVE)[0]).toMatchObject({ tone: 'note', title: 'Async durability' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { columnsOf, replicaShare, SAMPLE_WINDOW_MS, SAMPLES_MAX, type Sample, withSample } from '../src/model/samples.ts';
+import { columnsOf, SAMPLE_WINDOW_MS, SAMPLES_MAX, type Sample, withSample } from '../src/model/samples.ts';
 import { memberOf, statusOf } from './fixtures.ts';
 
 function routed(reads: Record<string, number>, writes: number, pid = 7) {
@@ -13,7 +13,15 @@ function taken(...polls: readonly (readonly [atMs: number, status: ReturnType<ty
 describe('rates', () => {
   it('are differences of the counters over the time between two polls', () => {
     const samples = taken([1000, routed({ n2: 100, n3: 50 }, 10)], [3000, routed({ n2: 300, n3: 90 }, 14)]);
-    expect(samples.at(-1)?.rates).toEqual({ writes: 2, reads: { n2: 100, n3: 20 }, readsTotal: 120 });
+    expect(samples.at(-1)?.rates).toEqual({ writes: 2, reads: { n2: 100, n3: 20 }, readsTotal: 120, onReplicas: 1 });
+  });
+
+  it('tell the share of the replicas, as long as the primary stays the same', () => {
+    const before = routed({ n1: 0, n2: 0 }, 0);
+    const after = routed({ n1: 2, n2: 198 }, 0);
+    expect(taken([0, before], [2000, after]).at(-1)?.rates?.onReplicas).toBeCloseTo(0.99);
+    expect(taken([0, before], [2000, { ...after, primary: 'n2' }]).at(-1)?.rates?.onReplicas).toBeNull();
+    expect(taken([0, before], [2000, before]).at(-1)?.rates?.onReplicas).toBeNull();
   });
 
   it('are not known from one poll, nor from polls too close to each other', () => {
@@ -68,13 +76,5 @@ describe('samples', () => {
       [0, 0],
       [null, null],
     ]);
-  });
-});
-
-describe('replicaShare', () => {
-  it('is the part of the reads that the primary did not answer', () => {
-    expect(replicaShare({ n1: 1, n2: 50, n3: 49 }, 'n1')).toBeCloseTo(0.99);
-    expect(replicaShare({ n2: 1 }, null)).toBe(1);
-    expect(replicaShare({}, 'n1')).toBeNull();
   });
 });

@@ -83,23 +83,27 @@ function heardElection(
   from: string | null,
   overtaken: boolean,
 ): Election {
-  const first = (kind: EventKind): ClusterEvent | undefined => events.find(event => event.kind === kind && event.term === term);
+  const first = (kind: EventKind): ClusterEvent | undefined => events.find(event => event.kind === kind && termOf(event) === term);
   const elected = first('primary-elected');
-  const promised = events.findLast(e => e.kind === 'promised' && e.term === term && elected !== undefined && e.id < elected.id);
+  const established = first('primary-established');
+  const promised = events.findLast(e => e.kind === 'promised' && termOf(e) === term && elected !== undefined && e.id < elected.id);
+  // A router that held statements before says that it goes on; one that held none only that it has switched.
+  const switched =
+    first('router-switched') ?? events.find(e => e.kind === 'router-released' && established !== undefined && e.id > established.id);
   const sign = signOf(events, start, from);
   const milestones = dropUndefined({
     detect: start.atMs,
     recruit: promised?.atMs,
     choose: elected?.atMs,
     promote: first('primary-promoted')?.atMs,
-    establish: first('primary-established')?.atMs,
-    switch: first('router-switched')?.atMs,
+    establish: established?.atMs,
+    switch: switched?.atMs,
   });
   const lost = first('data-lost')?.inputs['lostBytes'];
   return {
     term,
     cause: sign.cause,
-    outcome: milestones.establish === undefined ? (overtaken ? 'superseded' : 'under-way') : 'complete',
+    outcome: established ? 'complete' : overtaken ? 'superseded' : 'under-way',
     from,
     to: elected?.member ?? null,
     ...timed(sign.atMs, milestones),
@@ -109,16 +113,24 @@ function heardElection(
   };
 }
 
+/** The term that an event belongs to. Who promises a term still is in the one before. */
+function termOf(event: ClusterEvent): number | null {
+  const { askedTerm } = event.inputs;
+  return event.kind === 'promised' && typeof askedTerm === 'number' ? askedTerm : event.term;
+}
+
 /** What made somebody raise the term: an operator's wish, or the first trouble of the primary since the election before. */
 function signOf(events: readonly ClusterEvent[], start: ClusterEvent, primary: string | null): { cause: Election['cause']; atMs: number } {
   const settled = events.findLast(e => e.id < start.id && (e.kind === 'primary-established' || e.kind === 'primary-confirmed'))?.id ?? -1;
   const recent = events.filter(e => e.id > settled && e.id < start.id && start.atMs - e.atMs <= NOTICE_MAX_MS);
   const request = recent.find(event => REQUESTS.has(event.kind));
-  if (request) return { cause: request.kind === 'switchover-requested' ? 'switchover' : 'failover', atMs: request.atMs };
-  const { noticedMs } = start.inputs;
-  if (typeof noticedMs === 'number') return { cause: 'failover', atMs: start.atMs - noticedMs };
   const trouble = recent.find(event => TROUBLES.has(event.kind) && (primary === null || event.member === primary));
-  return { cause: 'failover', atMs: trouble?.atMs ?? start.atMs };
+  const { trigger, noticedMs } = start.inputs;
+  if (trigger === 'bootstrap') return { cause: 'first', atMs: start.atMs };
+  const cause = trigger === 'switchover' || (trigger === undefined && request?.kind === 'switchover-requested') ? 'switchover' : 'failover';
+  if (request) return { cause, atMs: request.atMs };
+  const noticedAtMs = start.atMs - (typeof noticedMs === 'number' ? noticedMs : 0);
+  return { cause, atMs: Math.min(noticedAtMs, trouble?.atMs ?? noticedAtMs) };
 }
 
 function recordedElection(record: TermRecord, from: string | null): Election {

@@ -38,11 +38,12 @@ function lostContact(contact: Contact, known: boolean): Notice | null {
 function withoutPrimary(status: StatusDocument): Notice | null {
   if (status.verdict !== 'no-primary') return null;
   const held = status.router.held > 0 ? ` ${plural(status.router.held, 'statement')} held until there is one.` : '';
-  return { tone: 'danger', title: 'No primary', text: `${capitalised(status.summary.replace(/^No primary: /, ''))}${held}` };
+  return { tone: 'danger', title: 'No primary', text: `${sentence(status.summary.replace(/^No primary: /, ''), status)}${held}` };
 }
 
-function capitalised(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+/** With a capital letter, unless it begins with the name of a member. */
+function sentence(text: string, { members }: StatusDocument): string {
+  return members.some(member => text.startsWith(`${member.id} `)) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function alarms(status: StatusDocument): readonly Notice[] {

@@ -3,6 +3,7 @@ import type { StatusDocument } from '../../../server/src/api/types.ts';
 /** What is kept of one status document for the charts and the rates. */
 export interface Sample {
   readonly atMs: number;
+  readonly primary: string | null;
   readonly routerPid: number | null;
   readonly writes: number;
   readonly reads: Readonly<Record<string, number>>;
@@ -15,6 +16,8 @@ export interface Rates {
   readonly writes: number;
   readonly reads: Readonly<Record<string, number>>;
   readonly readsTotal: number;
+  /** The share of the reads that replicas answered, 0 to 1; null when there were none, or when the primary has changed meanwhile. */
+  readonly onReplicas: number | null;
 }
 
 /** How long samples are kept. */
@@ -36,7 +39,15 @@ export function withSample(samples: readonly Sample[], status: StatusDocument, a
 function sampleOf(earlier: readonly Sample[], status: StatusDocument, atMs: number): Sample {
   const { router } = status;
   const lag = Object.fromEntries(status.members.filter(m => m.role === 'replica').map(m => [m.id, { bytes: m.lagBytes, ms: m.lagMs }]));
-  const bare: Sample = { atMs, routerPid: router.pid, writes: router.writes, reads: router.reads, lag, rates: null };
+  const bare: Sample = {
+    atMs,
+    primary: status.primary,
+    routerPid: router.pid,
+    writes: router.writes,
+    reads: router.reads,
+    lag,
+    rates: null,
+  };
   const base = earlier.findLast(sample => sample.atMs <= atMs - RATE_SPAN_MS);
   return base ? { ...bare, rates: ratesBetween(base, bare) } : bare;
 }
@@ -48,13 +59,17 @@ function ratesBetween(from: Sample, to: Sample): Rates | null {
   if (elapsedMs < RATE_SPAN_MS || elapsedMs > RATE_GAP_MAX_MS || restarted) return null;
   const perSecond = (after: number, before: number): number => (Math.max(0, after - before) * 1000) / elapsedMs;
   const reads = Object.fromEntries(Object.entries(to.reads).map(([id, count]) => [id, perSecond(count, from.reads[id] ?? 0)]));
-  return { writes: perSecond(to.writes, from.writes), reads, readsTotal: Object.values(reads).reduce((sum, rate) => sum + rate, 0) };
+  const onReplicas = from.primary === to.primary ? replicaShare(reads, to.primary) : null;
+  return { writes: perSecond(to.writes, from.writes), reads, readsTotal: sumOf(reads), onReplicas };
 }
 
-/** The share of reads that replicas answered, 0 to 1; null when there were none. */
-export function replicaShare(reads: Readonly<Record<string, number>>, primary: string | null): number | null {
-  const total = Object.values(reads).reduce((sum, count) => sum + count, 0);
+function replicaShare(reads: Readonly<Record<string, number>>, primary: string | null): number | null {
+  const total = sumOf(reads);
   return total === 0 ? null : 1 - (primary === null ? 0 : (reads[primary] ?? 0)) / total;
+}
+
+function sumOf(rates: Readonly<Record<string, number>>): number {
+  return Object.values(rates).reduce((sum, rate) => sum + rate, 0);
 }
 
 /** One line of a chart for each name: aligned columns, as uPlot wants them, with x in seconds. */

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { StatusDocument } from '../../../server/src/api/types.ts';
 import { formatCount, formatRate, formatShare } from '../model/format.ts';
-import { type Rates, replicaShare } from '../model/samples.ts';
+import type { Rates } from '../model/samples.ts';
 import type { Rect } from '../model/topology.ts';
 import { Icon } from './icons.tsx';
 import { placed } from './place.ts';
@@ -18,7 +18,7 @@ export function RouterCard({
   readonly rates: Rates | null;
 }): JSX.Element {
   const { router, endpoints } = status;
-  const share = replicaShare(rates?.readsTotal ? rates.reads : router.reads, status.primary);
+  const share = rates?.onReplicas ?? null;
   return (
     <article class={`card router${router.held > 0 ? ' holding' : ''}`} style={placed(rect)}>
       <header>
