@@ -25,8 +25,8 @@ export function UnlockDialog({ next, why }: { readonly next: Operation | null; r
         </p>
       )}
       <p>
-        Looking needs nothing; changing the cluster needs its token. <code>understudy up</code> and <code>understudy url</code> print this
-        page's address with it; it also lies in the data directory, readable by its owner only.
+        Looking needs nothing; changing the cluster needs its token. <code>understudy up</code> prints this page's address with it in a
+        terminal; it also lies in <code>secrets.json</code> of the data directory, readable by its owner only.
       </p>
       <form onSubmit={unlock}>
         <label class="field">
