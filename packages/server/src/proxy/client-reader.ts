@@ -109,7 +109,7 @@ export class ClientReader implements FrameHandler {
       this.#statements.delete(target.clientName);
       this.#receiver.onStatementClosed(target);
     } else if (forgetsAll(sql)) {
-      for (const name of [...this.#statements.keys()]) if (name !== '') this.#statements.delete(name);
+      for (const name of this.#statements.keys()) if (name !== '') this.#statements.delete(name);
     }
   }
 

@@ -43,6 +43,8 @@ export interface ClientUnit {
   need: ReadNeed | null;
   /** When it was first looked at, on the monotonic clock. */
   beganAtMs: number;
+  /** Bytes of it that are counted as waiting in the proxy. */
+  waitingBytes: number;
   /** How often it was sent to a server that was lost. */
   attempts: number;
 }
@@ -63,6 +65,7 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     skipped: false,
     need: null,
     beganAtMs: 0,
+    waitingBytes: 0,
     attempts: 0,
   };
 }

@@ -84,6 +84,6 @@ export class ClusterWatch {
       this.#heldSinceMs = null;
     }
     this.#onChange(topology);
-    for (const done of [...this.#waiting]) done();
+    for (const done of this.#waiting) done();
   }
 }

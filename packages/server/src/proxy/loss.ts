@@ -25,7 +25,9 @@ export type LossVerdict =
  * @param wrote whether the open transaction may have written before them
  */
 export function judgeLoss(lost: readonly LostUnit[], status: TransactionStatus, wrote: boolean): LossVerdict[] {
-  if (status === 'I' && lost.every(l => !l.answered && isRead(l.unit))) return lost.map(() => ({ kind: 'again' }));
+  if (status === 'I' && lost.every(l => isRead(l.unit))) {
+    return lost.map(l => (l.answered ? { kind: 'failed', failure: readInterrupted(), status: 'I' } : { kind: 'again' }));
+  }
   let before = status;
   let unknown = false;
   // A server that gave up the first of them has begun none of the others.

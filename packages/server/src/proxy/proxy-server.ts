@@ -1,9 +1,10 @@
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { type ConsistencyWish, type RouteWish, SqlClassifier } from '@understudy/core/sql';
+import type { ConsistencyWish, RouteWish } from '@understudy/core/sql';
 import { backend, type BackendKey, negotiate } from '@understudy/wire';
 import { authenticate } from './client-login.ts';
+import { Databases } from './databases.ts';
 import { noServer, noUser, ProxyFailure, protocolViolation, shuttingDown, tooManyClients } from './errors.ts';
 import { Freshness } from './freshness.ts';
 import { type Opening, openClient, type TlsMaterial } from './handshake.ts';
@@ -20,12 +21,10 @@ import type { SessionContext } from './session-context.ts';
 import { sqlParser } from './sql-parser.ts';
 import { StatsCounter } from './stats.ts';
 
-/** Databases whose statements are kept classified. */
-const MAX_CLASSIFIERS = 100;
 /** The start does not wait longer than this for servers that do not answer. */
 const FIRST_POSITIONS_MS = 500;
-const ROUTES: readonly string[] = ['auto', 'primary', 'replica'];
-const LEVELS: readonly string[] = ['strong', 'session', 'bounded', 'eventual'];
+const ROUTES: ReadonlySet<string> = new Set<RouteWish>(['auto', 'primary', 'replica']);
+const LEVELS: ReadonlySet<string> = new Set<ConsistencyWish>(['strong', 'session', 'bounded', 'eventual']);
 
 interface Client {
   readonly key: BackendKey;
@@ -41,7 +40,6 @@ export class ProxyServer {
   readonly #stats: StatsCounter = new StatsCounter();
   readonly #clients = new Map<number, Client>();
   readonly #sockets = new Set<Socket>();
-  readonly #classifiers = new Map<string, SqlClassifier>();
   #running: {
     server: Server;
     watch: ClusterWatch;
@@ -73,7 +71,7 @@ export class ProxyServer {
       freshness,
       stats: this.#stats,
       onEvent: this.#onEvent,
-      classifierOf: database => this.#classifierOf(database, () => new SqlClassifier({ parser })),
+      databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
       nextStatementId: () => ++this.#statementId,
     };
     const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, socket => void this.#serve(socket));
@@ -93,11 +91,12 @@ export class ProxyServer {
     if (running === null) return;
     this.#running = null;
     const closed = new Promise<void>(resolve => running.server.close(() => resolve()));
-    for (const client of [...this.#clients.values()]) client.end(shuttingDown());
+    for (const client of this.#clients.values()) client.end(shuttingDown());
     for (const socket of this.#sockets) socket.destroySoon();
     running.watch.stop();
     running.freshness.stop();
     running.secrets.end();
+    running.context.databases.stop();
     await closed;
   }
 
@@ -132,21 +131,13 @@ export class ProxyServer {
     return primary.kind === 'absent' ? replicas : [primary.server, ...replicas];
   }
 
-  #classifierOf(database: string, make: () => SqlClassifier): SqlClassifier {
-    let classifier = this.#classifiers.get(database);
-    if (classifier === undefined) {
-      if (this.#classifiers.size >= MAX_CLASSIFIERS) this.#classifiers.delete(this.#classifiers.keys().next().value as string);
-      classifier = make();
-      this.#classifiers.set(database, classifier);
-    }
-    return classifier;
-  }
-
   #onTopology(): void {
     const running = this.#running;
     if (running === null) return;
-    running.freshness.follow(running.watch.topology);
-    for (const client of [...this.#clients.values()]) client.session?.onTopology();
+    const { topology } = running.watch;
+    running.freshness.follow(topology);
+    running.secrets.onTerm(topology.term);
+    for (const client of this.#clients.values()) client.session?.onTopology();
   }
 
   // ---- one client
@@ -223,8 +214,8 @@ export class ProxyServer {
   #wishesOf(parameters: ReadonlyMap<string, string>): RouterWishes {
     const route = parameters.get('understudy.route') ?? 'auto';
     const consistency = parameters.get('understudy.consistency') ?? this.#options.consistency;
-    if (!ROUTES.includes(route)) throw protocolViolation(`invalid value for understudy.route: "${route}"`);
-    if (!LEVELS.includes(consistency)) throw protocolViolation(`invalid value for understudy.consistency: "${consistency}"`);
+    if (!ROUTES.has(route)) throw protocolViolation(`invalid value for understudy.route: "${route}"`);
+    if (!LEVELS.has(consistency)) throw protocolViolation(`invalid value for understudy.consistency: "${consistency}"`);
     return { route: route as RouteWish, consistency: consistency as ConsistencyWish, maxLagMs: this.#options.maxLagMs };
   }
 

@@ -31,6 +31,7 @@ export class Secrets {
   /** Makes the salt of roles that do not exist the same at each attempt, as it is for real ones. */
   readonly #mockSecret: Buffer = randomBytes(32);
   #connection: ServerConnection | null = null;
+  #term = 0;
 
   constructor(options: ProxyOptions, servers: () => readonly ServerAddress[]) {
     this.#options = options;
@@ -45,6 +46,14 @@ export class Secrets {
     const verifier = await this.#ask(user).catch((error: unknown) => this.#remembered(user, error as Error));
     if (verifier !== null) return { kind: 'verifier', verifier };
     return { kind: 'mock', salt: createHash('sha256').update(this.#mockSecret).update(user).digest().subarray(0, 16) };
+  }
+
+  /** Another server may be the one to ask now. A question that a hanging server was asked is asked again elsewhere. */
+  onTerm(term: number): void {
+    if (term === this.#term) return;
+    this.#term = term;
+    this.#connection?.destroy(new Error('a new term has begun'));
+    this.#connection = null;
   }
 
   end(): void {

@@ -45,6 +45,8 @@ export interface OpenRequest {
   readonly parameters: ReadonlyMap<string, string>;
   readonly credential: ScramCredential;
   readonly timeoutMs: number;
+  /** Gives up the attempt: a server that hangs must not hold what could go elsewhere. */
+  readonly signal?: AbortSignal;
 }
 
 const STREAMED: ReadonlySet<number> = new Set([Backend.dataRow, Backend.copyData]);
@@ -92,6 +94,8 @@ export class ServerConnection implements FrameHandler {
     const connection = new ServerConnection(request, socket);
     const exchange = new ServerLogin(request.credential);
     const timer = setTimeout(() => socket.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
+    const abandon = (): void => void socket.destroy(new Error('the topology has changed'));
+    request.signal?.addEventListener('abort', abandon);
     try {
       await new Promise<void>((resolve, reject) => {
         connection.#login = { exchange, done: error => (error === null ? resolve() : reject(error)) };
@@ -106,6 +110,7 @@ export class ServerConnection implements FrameHandler {
       throw error;
     } finally {
       clearTimeout(timer);
+      request.signal?.removeEventListener('abort', abandon);
     }
     connection.parameters = exchange.parameters;
     connection.key = exchange.key;
@@ -148,6 +153,7 @@ export class ServerConnection implements FrameHandler {
     this.owner = null;
     this.#lost = new Error('the connection was ended');
     if (this.socket.writable) this.socket.end(frontend.TERMINATE);
+    this.socket.resume();
     // A server that does not answer the end must not keep the socket.
     this.socket.setTimeout(5_000, () => this.socket.destroy());
   }

@@ -1,4 +1,4 @@
-import type { SqlClassifier } from '@understudy/core/sql';
+import type { Databases } from './databases.ts';
 import type { Freshness } from './freshness.ts';
 import type { ClusterWatch } from './hold.ts';
 import type { ProxyOptions } from './options.ts';
@@ -13,7 +13,7 @@ export interface SessionContext {
   readonly stats: StatsCounter;
   readonly onEvent: (event: ProxyEvent) => void;
   /** Statements are classified per database: functions differ. */
-  classifierOf(database: string): SqlClassifier;
+  readonly databases: Databases;
   /** A number that no other prepared statement of this process has. */
   nextStatementId(): number;
 }

@@ -1,4 +1,4 @@
-import type { RoutableServer } from '@understudy/core/routing';
+import type { RoutableServer, Topology } from '@understudy/core/routing';
 import { askSettings, settingsPatch, type SessionSettings } from './settings.ts';
 import type { Identity } from './secrets.ts';
 import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
@@ -13,6 +13,13 @@ export class SessionServers {
   readonly #parameters: ReadonlyMap<string, string>;
   #primary: ServerConnection | null = null;
   readonly #replicas = new Map<string, ServerConnection>();
+  /** The connection that is being made. A session makes one at a time. */
+  #opening: {
+    readonly server: RoutableServer;
+    readonly role: 'primary' | 'replica';
+    readonly term: number;
+    readonly abort: AbortController;
+  } | null = null;
   #ended = false;
 
   constructor(context: SessionContext, owner: ServerConnectionOwner, identity: Identity, parameters: ReadonlyMap<string, string>) {
@@ -35,8 +42,10 @@ export class SessionServers {
     yield* this.#replicas.values();
   }
 
-  /** Rejects with LoginRefused, or with what went wrong on the way. */
+  /** Rejects with LoginRefused, or with what went wrong on the way, a change of the topology included. */
   async open(server: RoutableServer, role: 'primary' | 'replica', term: number): Promise<ServerConnection> {
+    const abort = new AbortController();
+    this.#opening = { server, role, term, abort };
     const connection = await ServerConnection.open({
       address: server,
       member: server.id,
@@ -45,15 +54,25 @@ export class SessionServers {
       parameters: this.#parameters,
       credential: { kind: 'keys', keys: this.#identity.keys },
       timeoutMs: this.#context.options.connectTimeoutMs,
+      signal: abort.signal,
     });
-    if (this.#ended) {
+    if (this.#ended || abort.signal.aborted) {
       connection.end();
-      throw new Error('the session has ended');
+      throw new Error('the session has ended, or the topology has changed');
     }
+    this.#opening = null;
     connection.owner = this.#owner;
     if (role === 'primary') this.#primary = connection;
     else this.#replicas.set(server.id, connection);
     return connection;
+  }
+
+  /** Gives up a connection in the making that the new topology has no use for. */
+  abandonOpening(topology: Topology): void {
+    const opening = this.#opening;
+    if (opening === null) return;
+    const useful = opening.role === 'primary' ? opening.term === topology.term : topology.replicas.some(r => r.id === opening.server.id);
+    if (!useful) opening.abort.abort();
   }
 
   forget(connection: ServerConnection): void {
@@ -68,7 +87,7 @@ export class SessionServers {
   /** Ends every connection; one with work in flight is cut, as PostgreSQL itself notices a client that is gone. */
   end(): void {
     this.#ended = true;
-    for (const connection of [...this.all()]) {
+    for (const connection of this.all()) {
       if (connection.idle) connection.end();
       else {
         connection.owner = null;

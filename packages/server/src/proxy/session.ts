@@ -104,10 +104,10 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   readonly #out: ByteSink;
   readonly #scanner: FrameScanner;
   readonly #reader: ClientReader;
+  readonly #database: string;
   readonly #classifier: SqlClassifier;
   readonly #servers: SessionServers;
   readonly #identity: Identity;
-  readonly #parameters: ReadonlyMap<string, string>;
   readonly #settings: SessionSettings = new SessionSettings();
   readonly #pins: Pins = new Pins();
   readonly #onEnd: () => void;
@@ -148,13 +148,13 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     this.#context = request.context;
     this.#socket = request.socket;
     this.#identity = request.identity;
-    this.#parameters = request.parameters;
     this.#wishes = request.wishes;
     this.#defaults = request.wishes;
     this.#onEnd = request.onEnd;
     this.#reported = new Map();
     this.#out = new ByteSink(request.socket);
-    this.#classifier = request.context.classifierOf(request.database);
+    this.#database = request.database;
+    this.#classifier = request.context.databases.classifierOf(request.database);
     this.#servers = new SessionServers(request.context, this, request.identity, request.parameters);
     this.#reader = new ClientReader(this, this.#classifier, request.context.options.maxRetryBytes);
     this.#scanner = new FrameScanner(this.#reader, { streamed: STREAMED, maxAssembledBytes: request.context.options.maxMessageBytes });
@@ -162,6 +162,8 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
 
   /** Connects to a server, tells the client its settings and the key for cancels, and begins to serve. Throws ProxyFailure or LoginRefused. */
   async begin(key: Buffer, early: Buffer): Promise<void> {
+    this.#socket.on('close', () => this.end());
+    this.#socket.on('error', () => this.end());
     const first = await this.#firstServer();
     for (const [name, value] of first.parameters) {
       const told = name === 'in_hot_standby' ? 'off' : value;
@@ -173,8 +175,6 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     this.#out.flush();
     this.#socket.on('data', chunk => this.#onData(chunk as Buffer));
     this.#socket.on('drain', () => this.#resumeServers());
-    this.#socket.on('close', () => this.end());
-    this.#socket.on('error', () => this.end());
     if (early.length > 0) this.#onData(early);
     this.#socket.resume();
   }
@@ -211,7 +211,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   get info(): SessionInfo {
     return {
       user: this.#identity.user,
-      database: this.#parameters.get('database') ?? this.#identity.user,
+      database: this.#database,
       status: this.#status,
       active: this.#flights.size > 0 || this.#queue.size > 0,
     };
@@ -250,11 +250,15 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   }
 
   onUnit(unit: ClientUnit): void {
-    if (this.#queue.last() !== unit) {
-      this.#queue.push(unit);
-      this.#queuedBytes += unit.bytes;
-    }
+    if (this.#queue.last() !== unit) this.#queue.push(unit);
+    this.#countWaiting(unit, unit.bytes);
     this.#pump();
+  }
+
+  /** Notes how many bytes of a unit wait in the proxy: what a server has is not counted. */
+  #countWaiting(unit: ClientUnit, bytes: number): void {
+    this.#queuedBytes += bytes - unit.waitingBytes;
+    unit.waitingBytes = bytes;
   }
 
   onCopy(message: ClientMessage): void {
@@ -264,7 +268,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       // Sent ahead of the answer that invites it: it goes right behind its statement.
       waiting.messages.push(message);
       waiting.bytes += message.end - message.start;
-      this.#queuedBytes += message.end - message.start;
+      this.#countWaiting(waiting, waiting.bytes);
     } else if (flight !== undefined && !flight.from.lost) {
       if (message.type !== Frontend.copyData) flight.from.expectations.copyEnded();
       flight.from.out.range(message.chunk, message.start, message.end);
@@ -302,7 +306,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       if (!unit.complete) break;
       if (this.#queue.peek() !== unit) continue;
       this.#queue.shift();
-      this.#queuedBytes -= unit.bytes;
+      this.#countWaiting(unit, 0);
     }
     this.#pumping = false;
     this.#updateReading();
@@ -317,6 +321,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     if (unit.sent > 0) return this.#continueOpen(unit);
     if (unit.demand === 'router' || unit.texts.some(t => t.unit.demand === 'router')) return this.#whenIdle(() => this.#answerRouter(unit));
     if (this.#lostTransaction !== null || this.#lostState !== '') return this.#whenIdle(() => this.#answerLost(unit));
+    if (unit.texts.some(t => t.unit.unknownFunctions.length > 0)) this.#context.databases.functionsWanted(this.#database);
     const because = this.#whyPrimary(unit);
     return because === null ? this.#dispatchRead(unit) : this.#dispatchPrimary(unit, because);
   }
@@ -363,11 +368,6 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   async #openPrimary(unit: ClientUnit, server: RoutableServer, term: number): Promise<void> {
     try {
       const connection = await this.#servers.open(server, 'primary', term);
-      if (this.#context.watch.topology.term !== term) {
-        this.#servers.forget(connection);
-        connection.end();
-        return;
-      }
       for (const channel of this.#pins.channels) await connection.ask(`LISTEN "${channel.replaceAll('"', '""')}"`);
       await applySettings(connection, this.#settings);
       this.#tellParameters(connection);
@@ -511,6 +511,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       unit.attempts += 1;
     }
     sendUnit(unit, to);
+    this.#countWaiting(unit, 0);
     to.out.flush();
     return 'sent';
   }
@@ -655,10 +656,8 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   #failHead(unit: ClientUnit, failure: ProxyFailure): void {
     if (this.#queue.peek() !== unit) return;
     this.#tellFailure(unit, failure, this.#status === 'I' ? 'I' : 'E');
-    if (unit.complete) {
-      this.#queue.shift();
-      this.#queuedBytes -= unit.bytes;
-    }
+    this.#countWaiting(unit, 0);
+    if (unit.complete) this.#queue.shift();
     this.#flushClient();
   }
 
@@ -748,7 +747,10 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
   #runAgain(flight: Flight, cause: ErrorFields): void {
     this.#context.stats.countRetry(cause.code);
     flight.unit.primaryBecause = `${flight.from.member} refused it: ${cause.message}`;
-    if (cause.code === '25006') for (const text of flight.unit.texts) this.#classifier.learnRefusedReadOnly(text);
+    if (cause.code === '25006') {
+      for (const text of flight.unit.texts) this.#classifier.learnRefusedReadOnly(text);
+      flight.unit.demand = 'primary';
+    }
     if (cause.code === '0A000' && /hot standby/.test(cause.message)) this.#pins.add('settings of unknown name');
     for (const other of this.#flights) {
       other.again = true;
@@ -799,6 +801,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
       this.#wrote = false;
       this.#reader.forgetPortals();
     }
+    if (unit.statements.some(s => s.reason.code === 'ddl')) this.#context.databases.definitionChanged(this.#database);
     for (const effect of unit.effects) {
       if (!this.#settings.note(effect)) this.#pins.add('settings of unknown name');
       this.#pins.note(effect);
@@ -815,7 +818,7 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     this.#retrying = [];
     for (const unit of units) {
       unit.sent = 0;
-      this.#queuedBytes += unit.bytes;
+      this.#countWaiting(unit, unit.bytes);
     }
     this.#queue.unshiftAll(units);
     this.#pump();
@@ -900,10 +903,11 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
 
   // ---- the cluster changes
 
-  /** Connections of an older term carry nothing more; one to a member that is no replica any more ends when it is idle. */
+  /** Connections of an older term carry nothing more, nor do those to a member that is no replica any more. */
   onTopology(): void {
     const { topology } = this.#context.watch;
-    for (const connection of [...this.#servers.all()]) {
+    this.#servers.abandonOpening(topology);
+    for (const connection of this.#servers.all()) {
       if (connection.role === 'primary') {
         if (connection.term < topology.term) connection.destroy(new Error(`term ${topology.term} has begun`));
       } else if (!topology.replicas.some(r => r.id === connection.member))
@@ -940,6 +944,8 @@ export class Session implements UnitReceiver, ServerConnectionOwner {
     this.#cancelWait?.();
     this.#out.flush();
     this.#socket.end();
+    // What the client still says is read and dropped, so that its end is noticed.
+    this.#socket.resume();
     this.#socket.setTimeout(5_000, () => this.#socket.destroy());
     this.#servers.end();
     this.#onEnd();

@@ -144,6 +144,16 @@ describe('sessions through the proxy', () => {
       expect(on.proxy.stats().retries['25006'] ?? 0).toBeLessThanOrEqual(1);
     });
 
+    test('functions of the database: stable ones are read on replicas once they are known, volatile ones never', async () => {
+      const c = await client(on);
+      await c.query('CREATE FUNCTION calm() RETURNS bool LANGUAGE sql STABLE AS $$ SELECT pg_is_in_recovery() $$');
+      await c.query('CREATE FUNCTION wild() RETURNS bool LANGUAGE sql VOLATILE AS $$ SELECT pg_is_in_recovery() $$');
+      await eventually(async () => (await answer(c, 'SELECT calm()')) === true, 'calm() is known');
+      expect(await answer(c, 'SELECT wild()')).toBe(false);
+      await c.query('CREATE OR REPLACE FUNCTION calm() RETURNS bool LANGUAGE sql VOLATILE AS $$ SELECT pg_is_in_recovery() $$');
+      await eventually(async () => (await answer(c, 'SELECT calm()')) === false, 'the change is known');
+    });
+
     test('SET understudy.route and hints choose the server', async () => {
       const c = await client(on);
       await c.query("SET understudy.route = 'primary'");
