@@ -182,15 +182,16 @@ export class SimAgent {
   step(): void {
     if (!this.well || this.left) return;
     this.#fenceUnknown();
+    let report: MemberReport | null = null;
     if (this.state !== null) {
       this.#noteFacts();
       const view = this.world.mutation.view(this.#view(), this);
       const decisions = this.world.mutation.decisions(this.world.decide(view, this.mono), view, this);
       this.world.checks.decided(view, decisions);
       this.alarms = decisions.flatMap(({ action }) => (action.kind === 'alarm' ? [action.code] : []));
-      this.#perform(decisions);
+      if (!this.#perform(decisions)) report = this.heard[this.id]!.report;
     }
-    this.#publish();
+    this.#publish(report ?? this.#report());
   }
 
   /** A primary without synchronous names that this agent found running, and a store that does not say who leads: the lease is over. */
@@ -199,8 +200,9 @@ export class SimAgent {
     if (blind && this.postgres.leads && this.postgres.namesText === '') this.postgres.kill(true);
   }
 
-  #perform(decisions: readonly Decision[]): void {
-    for (const decision of decisions) if (decision.action.kind !== 'alarm' && this.hands.perform(decision)) return;
+  /** The first decision that is not under way already. */
+  #perform(decisions: readonly Decision[]): boolean {
+    return decisions.some(decision => decision.action.kind !== 'alarm' && this.hands.perform(decision));
   }
 
   #noteFacts(): void {
@@ -265,8 +267,7 @@ export class SimAgent {
   }
 
   /** Every heartbeat, and at once when something changed. The answer shows the whole store. */
-  #publish(): void {
-    const report = this.#report();
+  #publish(report: MemberReport): void {
     const key = keyOf(report);
     if (key === this.#published && this.mono - this.#publishedAtMs < this.world.config.heartbeatMs) return;
     this.#published = key;

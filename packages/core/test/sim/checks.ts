@@ -50,8 +50,7 @@ export class Checks {
     if (old !== null && rule.term < old.term) this.#fail('S1', `term ${rule.term} after ${old.term}`);
     if (old !== null && rule.term === old.term) {
       if (rule.primary !== old.primary || rule.timeline !== old.timeline) this.#fail('S1', `two primaries in term ${rule.term}`);
-      const primary = this.#world.servers.get(rule.primary);
-      if (primary) this.acknowledgingSets(primary);
+      this.#sameTerm(old, rule);
       return;
     }
     if (rule.timeline <= this.#highestTimeline && old !== null) this.#fail('S1', `timeline ${rule.timeline} was given out before`);
@@ -59,8 +58,28 @@ export class Checks {
     if (old !== null) this.#elected(before, after, rule);
   }
 
+  /** S5: and what was acknowledged so far is held by enough of the new cohort. */
+  #sameTerm(old: Rule, rule: Rule): void {
+    const primary = this.#world.servers.get(rule.primary)!;
+    this.acknowledgingSets(primary);
+    const last = this.acknowledged.findLast(record => holds(primary.wal, record));
+    if (last && rule.acks > 0 && rule.established) {
+      const holders = rule.cohort.filter(id => {
+        const server = this.#world.servers.get(id)!;
+        return server.data !== 'whole' || (holds(server.wal, last) && last.index < server.flushed);
+      });
+      if (holders.length < rule.acks)
+        this.#fail(
+          'S5',
+          `the store says ${rule.acks} of ${rule.cohort.join(',')}, and only ${holders.join(',')} hold the last acknowledged write`,
+        );
+    }
+    this.#world.occasion(rule.established === old.established ? 'cohort' : 'established');
+  }
+
   #elected(before: ClusterState, after: ClusterState, rule: Rule): void {
     this.failovers++;
+    this.#world.occasion('election');
     const server = this.#world.servers.get(rule.primary)!;
     if (server.data !== 'whole') this.#fail('S8', `${rule.primary} was elected with half a clone`);
     const lost = this.acknowledged.filter(record => !holds(server.wal, record) || record.index >= server.flushed);
@@ -85,9 +104,8 @@ export class Checks {
     if (!primary?.leads || primary.frozen) return;
     for (const [id, connection] of primary.connections) {
       const agent = world.agents.get(id)!;
-      const steady =
-        agent.well && world.now - Math.max(agent.thawedAtMs, world.lastFaultMs) > 3000 && connection.replica.receiver === connection;
-      if (steady && world.now - connection.replica.lastMessageAtMs < 300 && world.calmFor(id) && world.calmFor(by))
+      const steady = connection.replica.receiver === connection && world.now - connection.replica.lastMessageAtMs < 300;
+      if (agent.well && steady && world.calmFor(id) && world.calmFor(by))
         this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
     }
   }

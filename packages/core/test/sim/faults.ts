@@ -1,5 +1,5 @@
-import type { Random } from './random.ts';
 import { STORE } from './network.ts';
+import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
 const KINDS = [
@@ -27,10 +27,14 @@ const KINDS = [
   'failover',
   'accept-loss',
   'nofailover',
+  'leave',
   'acks',
 ] as const;
 
 export type FaultKind = (typeof KINDS)[number];
+
+/** What an armed fault waits for: it strikes right after the store changed so, which plain chance seldom does. */
+export type Occasion = 'election' | 'cohort' | 'established' | null;
 
 /** One thing that goes wrong, and for how long. Targets are drawn here, so that leaving a fault out changes no other. */
 export interface Fault {
@@ -40,42 +44,113 @@ export interface Fault {
   readonly target: 'primary' | number;
   readonly other: number;
   readonly forMs: number;
+  /** Armed at `atMs`, it strikes `delayMs` after the occasion. */
+  readonly occasion?: Occasion;
+  readonly delayMs?: number;
 }
 
+const BREAKS: readonly FaultKind[] = [
+  'crash-postgres',
+  'crash-both',
+  'crash-host',
+  'crash-host',
+  'stop-both',
+  'isolate',
+  'cut-store',
+  'crash-agent',
+];
+const HINDERS: readonly FaultKind[] = [
+  'cut-pair',
+  'cut-pair',
+  'disk-slow',
+  'stop-postgres',
+  'disk-frozen',
+  'cut-pair-one-way',
+  'crash-host',
+];
+
 export function drawFaults(random: Random, members: number, forMs: number): readonly Fault[] {
-  const count = random.int(1, 9);
-  const burst = random.chance(0.4) ? random.between(0, forMs - 2500) : null;
-  const faults = Array.from({ length: count }, (): Fault => {
-    const kind = random.pick(KINDS);
-    return {
-      atMs: burst === null ? random.between(0, forMs) : burst + random.between(0, 2500),
-      kind,
-      target: random.chance(0.5) ? 'primary' : random.int(0, members - 1),
-      other: random.int(0, members - 1),
-      forMs: random.chance(0.3) ? random.between(20, 400) : random.between(400, 6000),
-    };
-  });
-  return faults.toSorted((a, b) => a.atMs - b.atMs);
+  const draw = random.pick([drawScattered, drawScattered, drawBurst, drawChain, drawArmed]);
+  return draw(random, members, forMs).toSorted((a, b) => a.atMs - b.atMs);
+}
+
+const draw = (random: Random, members: number, kinds: readonly FaultKind[], atMs: number): Fault => ({
+  atMs,
+  kind: random.pick(kinds),
+  target: random.chance(0.5) ? 'primary' : random.int(0, members - 1),
+  other: random.int(0, members - 1),
+  forMs: random.chance(0.3) ? random.between(20, 400) : random.between(400, 6000),
+});
+
+function drawScattered(random: Random, members: number, forMs: number): readonly Fault[] {
+  return Array.from({ length: random.int(1, 8) }, () => draw(random, members, KINDS, random.between(0, forMs)));
+}
+
+function drawBurst(random: Random, members: number, forMs: number): readonly Fault[] {
+  const startMs = random.between(0, forMs - 2500);
+  return Array.from({ length: random.int(2, 8) }, () => draw(random, members, KINDS, startMs + random.between(0, 2500)));
+}
+
+/** A replica falls behind, then one primary after the other goes. */
+function drawChain(random: Random, members: number, forMs: number): readonly Fault[] {
+  let atMs = random.between(0, forMs / 2);
+  const hinder = {
+    ...draw(random, members, HINDERS, atMs),
+    target: random.int(1, members - 1),
+    other: 0,
+    forMs: random.between(500, 4000),
+  };
+  const faults: Fault[] = [hinder];
+  for (let i = random.int(1, 3); i > 0; i--) {
+    atMs += random.between(30, 1800);
+    faults.push({ ...draw(random, members, random.chance(0.2) ? ['clock-jump'] : BREAKS, atMs), target: 'primary' });
+  }
+  return faults;
+}
+
+/** Something goes wrong right after an election or a change of the cohort. */
+function drawArmed(random: Random, members: number, forMs: number): readonly Fault[] {
+  const [first, ...rest] = drawChain(random, members, forMs);
+  const armed = Array.from(
+    { length: random.int(1, 2) },
+    (): Fault => ({
+      ...draw(random, members, BREAKS, first!.atMs + random.between(0, 300)),
+      target: random.chance(0.8) ? 'primary' : random.int(0, members - 1),
+      occasion: random.pick(['election', 'cohort', 'cohort', 'established']),
+      delayMs: random.between(0, random.pick([30, 300])),
+    }),
+  );
+  return [first!, ...rest, ...armed];
 }
 
 export function describeFault(fault: Fault): string {
-  return `${fault.atMs.toFixed(0)} ms: ${fault.kind} of ${fault.target === 'primary' ? 'the primary' : `n${fault.target + 1}`} (n${fault.other + 1}) for ${fault.forMs.toFixed(0)} ms`;
+  const target = fault.target === 'primary' ? 'the primary' : `n${fault.target + 1}`;
+  const when = fault.occasion ? ` ${fault.delayMs?.toFixed(0)} ms after the next ${fault.occasion}` : '';
+  return `${fault.atMs.toFixed(0)} ms: ${fault.kind} of ${target} (n${fault.other + 1}) for ${fault.forMs.toFixed(0)} ms${when}`;
 }
 
 export function planFaults(world: World, faults: readonly Fault[], startMs: number): void {
-  for (const fault of faults) world.events.at(startMs + fault.atMs, () => strike(world, fault));
+  for (const fault of faults)
+    world.events.at(startMs + fault.atMs, () => {
+      if (fault.occasion)
+        world.armed.push({ on: fault.occasion, strike: () => world.events.after(fault.delayMs ?? 0, () => strike(world, fault)) });
+      else strike(world, fault);
+    });
 }
 
 function strike(world: World, fault: Fault): void {
+  if (world.healed) return;
   const ids = [...world.agents.keys()];
   const id = fault.target === 'primary' ? (world.store.state.rule?.primary ?? ids[0]!) : ids[fault.target % ids.length]!;
   const other = ids[fault.other % ids.length]!;
+  const nodes = fault.kind === 'store-down' || fault.kind === 'network-slow' ? [STORE, ...ids] : [id, other];
+  world.disturb(nodes);
   const mend = apply(world, fault.kind, id, other, fault);
-  world.lastFaultMs = world.now;
   world.trace('fault', `${fault.kind} of ${id} for ${fault.forMs.toFixed(0)} ms`);
   if (mend)
     world.events.after(fault.forMs, () => {
-      world.lastFaultMs = world.now;
+      if (world.healed) return;
+      world.disturb(nodes);
       mend();
     });
 }
@@ -93,12 +168,9 @@ function apply(world: World, kind: FaultKind, id: string, other: string, fault: 
       agent.crash();
       return () => agent.start();
     case 'crash-both':
-      agent.crash();
-      postgres.kill(true);
-      return () => agent.start();
     case 'crash-host':
       agent.crash();
-      postgres.kill(true, true);
+      postgres.kill(true, kind === 'crash-host');
       return () => agent.start();
     case 'stop-postgres':
       postgres.freeze();
@@ -129,8 +201,16 @@ function apply(world: World, kind: FaultKind, id: string, other: string, fault: 
     case 'store-down':
     case 'network-slow':
       return disturbNetwork(world, kind, id, other, fault);
-    default:
+    case 'pause':
+    case 'switchover':
+    case 'failover':
+    case 'accept-loss':
+    case 'nofailover':
+    case 'leave':
+    case 'acks':
       return command(world, kind, id, other, fault);
+    default:
+      return kind satisfies never;
   }
 }
 
@@ -147,7 +227,9 @@ function thawAgent(world: World, id: string): void {
   agent.poke();
 }
 
-function disturbNetwork(world: World, kind: FaultKind, id: string, other: string, fault: Fault): Mend {
+type NetworkFault = 'cut-store' | 'cut-store-one-way' | 'cut-pair' | 'cut-pair-one-way' | 'isolate' | 'store-down' | 'network-slow';
+
+function disturbNetwork(world: World, kind: NetworkFault, id: string, other: string, fault: Fault): Mend {
   const { network, store } = world;
   const cut = (pairs: readonly (readonly [string, string])[]): Mend => {
     for (const [from, to] of pairs) network.cut(from, to);
@@ -155,75 +237,83 @@ function disturbNetwork(world: World, kind: FaultKind, id: string, other: string
       for (const [from, to] of pairs) network.heal(from, to);
     };
   };
-  const oneWay = fault.forMs % 2 < 1;
-  if (kind === 'store-down') {
-    store.available = false;
-    return () => {
-      store.available = true;
-    };
+  const bothWays = (a: string, b: string): readonly (readonly [string, string])[] => [
+    [a, b],
+    [b, a],
+  ];
+  const oneWay = (a: string, b: string): readonly (readonly [string, string])[] => (fault.forMs % 2 < 1 ? [[a, b]] : [[b, a]]);
+  switch (kind) {
+    case 'store-down':
+      store.available = false;
+      return () => {
+        store.available = true;
+      };
+    case 'network-slow':
+      network.slowMs = 10 + (fault.forMs % 60);
+      return () => {
+        network.slowMs = 0;
+      };
+    case 'cut-store':
+      return cut(bothWays(id, STORE));
+    case 'cut-store-one-way':
+      return cut(oneWay(id, STORE));
+    case 'cut-pair':
+      return cut(bothWays(id, other));
+    case 'cut-pair-one-way':
+      return cut(oneWay(id, other));
+    case 'isolate':
+      return cut([STORE, ...world.agents.keys()].filter(node => node !== id).flatMap(node => bothWays(id, node)));
+    default:
+      return kind satisfies never;
   }
-  if (kind === 'network-slow') {
-    network.slowMs = 10 + (fault.forMs % 60);
-    return () => {
-      network.slowMs = 0;
-    };
-  }
-  if (kind === 'cut-store')
-    return cut([
-      [id, STORE],
-      [STORE, id],
-    ]);
-  if (kind === 'cut-store-one-way') return cut([oneWay ? [id, STORE] : [STORE, id]]);
-  if (kind === 'cut-pair')
-    return cut([
-      [id, other],
-      [other, id],
-    ]);
-  if (kind === 'cut-pair-one-way') return cut([oneWay ? [id, other] : [other, id]]);
-  return cut([STORE, ...world.agents.keys()].filter(node => node !== id).flatMap(node => [[id, node] as const, [node, id] as const]));
 }
 
-function command(world: World, kind: FaultKind, id: string, other: string, fault: Fault): Mend {
+type Command = 'pause' | 'switchover' | 'failover' | 'accept-loss' | 'nofailover' | 'leave' | 'acks';
+
+/** What an operator does, sensibly or not. */
+function command(world: World, kind: Command, id: string, other: string, fault: Fault): Mend {
   const { store } = world;
-  const { rule } = store.state;
+  const { rule, durability } = store.state;
   if (rule === null) return null;
-  const intentId = `${world.now}`;
+  const intent = { id: `${world.now}`, to: null, fromTerm: rule.term, atMs: world.now } as const;
   switch (kind) {
     case 'pause':
       store.change(state => ({ ...state, paused: { atMs: world.now } }));
       return () => resume(world);
     case 'switchover':
       world.routersDrained = fault.forMs % 3 < 2;
-      store.change(state => ({
-        ...state,
-        intent: { kind: 'switchover', id: intentId, to: fault.forMs % 2 < 1 ? null : other, fromTerm: rule.term, atMs: world.now },
-      }));
+      store.change(state => ({ ...state, intent: { ...intent, kind: 'switchover', to: fault.forMs % 2 < 1 ? null : other } }));
       return null;
     case 'failover':
-    case 'accept-loss': {
-      // The operator accepts a loss only when nobody leads, and not while an old primary may still be seen.
-      const acceptDataLoss = kind === 'accept-loss';
-      if (acceptDataLoss && (world.leader !== null || fault.forMs % 4 > 1)) return null;
-      world.accepted ||= acceptDataLoss;
-      store.change(state => ({
-        ...state,
-        intent: { kind: 'failover', id: intentId, to: null, acceptDataLoss, fromTerm: rule.term, atMs: world.now },
-      }));
+      store.change(state => ({ ...state, intent: { ...intent, kind: 'failover', acceptDataLoss: false } }));
       return null;
-    }
+    case 'accept-loss':
+      // An operator accepts a loss only when nobody leads.
+      if (world.leader !== null) return null;
+      world.accepted = true;
+      store.change(state => ({ ...state, intent: { ...intent, kind: 'failover', acceptDataLoss: true } }));
+      return null;
     case 'nofailover':
       store.change(state => withSpec(state, id, { nofailover: true }));
       return () => store.change(state => withSpec(state, id, { nofailover: false }));
+    case 'leave':
+      if (Object.keys(store.state.members).length < 3) return null;
+      store.change(state => withSpec(state, id, { lifecycle: 'leaving' }));
+      return null;
     case 'acks':
-      if (store.state.durability.mode === 'async') return null;
-      store.change(state => ({ ...state, durability: { ...state.durability, acks: 1 + (Math.floor(fault.forMs) % 2) } }));
+      if (durability.mode === 'quorum')
+        store.change(state => ({ ...state, durability: { ...durability, acks: 1 + (Math.floor(fault.forMs) % 2) } }));
       return null;
     default:
-      return null;
+      return kind satisfies never;
   }
 }
 
-function withSpec(state: World['store']['state'], id: string, change: { readonly nofailover: boolean }): World['store']['state'] {
+function withSpec(
+  state: World['store']['state'],
+  id: string,
+  change: Partial<World['store']['state']['members'][string]>,
+): World['store']['state'] {
   const spec = state.members[id];
   return spec ? { ...state, members: { ...state.members, [id]: { ...spec, ...change } } } : state;
 }
@@ -242,6 +332,8 @@ function resume(world: World): void {
 /** Everything is mended. What happens from here on must lead to a healthy cluster. */
 export function healAll(world: World): void {
   world.trace('fault', 'everything is mended');
+  world.healed = true;
+  world.armed = [];
   world.network.healAll();
   world.store.available = true;
   for (const agent of world.agents.values()) {
@@ -251,6 +343,8 @@ export function healAll(world: World): void {
     agent.start();
   }
   resume(world);
-  for (const id of world.agents.keys()) world.store.change(state => withSpec(state, id, { nofailover: false }));
-  world.lastFaultMs = world.now;
+  for (const id of Object.keys(world.store.state.members)) {
+    const stays = id === world.store.state.rule?.primary ? ({ lifecycle: 'member' } as const) : {};
+    world.store.change(state => withSpec(state, id, { nofailover: false, ...stays }));
+  }
 }

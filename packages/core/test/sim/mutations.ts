@@ -1,5 +1,5 @@
 import type { MemberReport, ServerReport, WalPosition } from '../../src/cluster/index.ts';
-import { parseStreamName } from '../../src/cluster/index.ts';
+import { parseStreamName, streamName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { electionUnderWay } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
@@ -36,11 +36,6 @@ export class Mutation {
   /** Where a replica says its WAL ends while it still replays after a restart. */
   uncertainEnd(_end: WalPosition, _wal: readonly WalRecord[]): WalPosition | null {
     return null;
-  }
-
-  /** Whether a name in synchronous_standby_names stands for this application_name. */
-  matches(name: string, applicationName: string): boolean {
-    return name === applicationName;
   }
 
   leaseSent(_agent: SimAgent, sentAtMs: number): number {
@@ -81,27 +76,19 @@ class PromoteBeforeNames extends Mutation {
   override readonly namesBeforePromotion: boolean = false;
 }
 
-/** What an old term left counts as safe as soon as a replica streams. */
+/** A primary opens before its replicas hold what it shows. */
 class OpenAtOnce extends Mutation {
   override view(view: View): View {
-    const { open } = view.local;
-    const rule = view.state.rule;
-    const opened =
-      rule !== null && open !== null && rule.primary === view.self
-        ? withRule(view, { acks: electionUnderWay(view.state) ? rule.acks : 0 })
-        : view;
-    return rule?.established === false && open !== null
-      ? opened
-      : { ...view, local: { ...view.local, open: open && { ...open, barrierLsn: 0n } } };
-  }
-
-  override decisions(decisions: readonly Decision[], view: View, agent: SimAgent): readonly Decision[] {
-    const real = agent.state?.rule;
-    return decisions.map(decision => {
-      const { action } = decision;
-      if (action.kind !== 'change-store' || !real || view.state.rule === real || action.next.rule?.term !== real.term) return decision;
-      return { ...decision, action: { ...action, next: { ...action.next, rule: { ...action.next.rule, acks: real.acks } } } };
-    });
+    const { rule } = view.state;
+    const heard = view.members[view.self];
+    if (rule === null || heard?.report.server.kind !== 'primary' || electionUnderWay(view.state) || view.local.open?.confirmed) return view;
+    const { server } = heard.report;
+    const sender = { state: 'streaming', sentLsn: null, writeLsn: null, flushLsn: 1n << 62n, replayLsn: null, syncPriority: 1 };
+    const senders = rule.cohort.map(id => ({ ...sender, applicationName: streamName(id, rule.term) }));
+    return {
+      ...view,
+      members: { ...view.members, [view.self]: { ...heard, report: { ...heard.report, server: { ...server, senders } } } },
+    };
   }
 }
 
@@ -205,13 +192,6 @@ class ForgetsPromotion extends Mutation {
   override readonly reportsPromotion: boolean = false;
 }
 
-/** The names in synchronous_standby_names carry no term. */
-class NamesWithoutTerm extends Mutation {
-  override matches(name: string, applicationName: string): boolean {
-    return parseStreamName(name)?.id === parseStreamName(applicationName)?.id;
-  }
-}
-
 /** A member answers the recruit with its promise alone: it still streams, or still is a primary. */
 class AnswersBeforeIsolation extends Mutation {
   override report(report: MemberReport): MemberReport {
@@ -236,7 +216,7 @@ class CancelledWaitAcknowledged extends Mutation {
   override readonly cancelledCountsAsAcknowledged: boolean = true;
 }
 
-/** The replica is the primary of whoever promised to it: an old primary that promised is not fenced. */
+/** Without acks nothing but the lease keeps a second primary away, and it is not heeded. */
 class NoLeaseFence extends Mutation {
   override decisions(decisions: readonly Decision[], view: View): readonly Decision[] {
     return view.state.rule?.acks === 0 ? decisions.filter(({ action }) => action.kind !== 'fence') : decisions;
@@ -256,7 +236,6 @@ export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
   'a half-cloned member is electable': HalfCloneElectable,
   'the veto of streaming replicas is ignored': NoVeto,
   'a promotion under way is forgotten': ForgetsPromotion,
-  'names without the term': NamesWithoutTerm,
   'answered before isolated': AnswersBeforeIsolation,
   'a cancelled wait counts as acknowledged': CancelledWaitAcknowledged,
   'no fence when the lease ends': NoLeaseFence,

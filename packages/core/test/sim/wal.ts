@@ -10,7 +10,6 @@ export interface WalRecord {
 }
 
 export const FIRST_LSN = 0x1000000n;
-const RECORD_BYTES = 100n;
 /** A clean shutdown switches to a new WAL segment. */
 const SEGMENT_BYTES = 0x1000000n;
 
@@ -18,9 +17,9 @@ export function endOf(wal: readonly WalRecord[]): bigint {
   return wal.at(-1)?.endLsn ?? FIRST_LSN;
 }
 
-export function append(wal: WalRecord[], timeline: number, kind: WalRecord['kind']): WalRecord {
+export function append(wal: WalRecord[], timeline: number, kind: WalRecord['kind'], bytes = 100n): WalRecord {
   const from = endOf(wal);
-  const endLsn = kind === 'shutdown' ? (from / SEGMENT_BYTES + 1n) * SEGMENT_BYTES + 120n : from + RECORD_BYTES;
+  const endLsn = kind === 'shutdown' ? (from / SEGMENT_BYTES + 1n) * SEGMENT_BYTES + 120n : from + bytes;
   const record = { index: wal.length, timeline, endLsn, kind };
   wal.push(record);
   return record;

@@ -5,6 +5,7 @@ import { SimAgent } from './agent.ts';
 import { Checks } from './checks.ts';
 import { EventQueue } from './events.ts';
 import { type Mutation, NO_MUTATION } from './mutations.ts';
+import type { Occasion } from './faults.ts';
 import { Network, STORE } from './network.ts';
 import { SimPostgres } from './postgres.ts';
 import { Random } from './random.ts';
@@ -41,8 +42,12 @@ export class World {
   readonly lines: string[] = [];
   readonly #trace: boolean;
   routersDrained = false;
-  /** When something was last broken or mended. */
-  lastFaultMs = 0;
+  /** When something was last broken or mended about a node. */
+  readonly #disturbedMs = new Map<string, number>();
+  /** Faults that wait for their occasion. */
+  armed: { readonly on: Occasion; readonly strike: () => void }[] = [];
+  /** The time of faults is over. */
+  healed = false;
   /** An operator accepted the loss of data at some time in this run. */
   accepted = false;
 
@@ -120,10 +125,23 @@ export class World {
     else this.agents.get(id)!.hearReport(stored);
   }
 
+  disturb(nodes: readonly string[]): void {
+    for (const node of nodes) this.#disturbedMs.set(node, this.now);
+  }
+
+  /** The store changed in this way: what was armed for it strikes. */
+  occasion(on: Occasion): void {
+    const due = this.armed.filter(fault => fault.on === on);
+    if (due.length === 0) return;
+    this.armed = this.armed.filter(fault => fault.on !== on);
+    for (const fault of due) fault.strike();
+  }
+
   /** Nothing hampers this node on its way to the store, and none of its parts is broken. */
   calmFor(id: string): boolean {
     const agent = this.agents.get(id);
-    return this.store.available && this.network.slowMs === 0 && this.network.bothWays(id, STORE) && (agent === undefined || agent.well);
+    const disturbedMs = Math.max(this.#disturbedMs.get(id) ?? 0, this.#disturbedMs.get(STORE) ?? 0);
+    return this.now - disturbedMs > 3000 && this.network.bothWays(id, STORE) && (agent === undefined || agent.well);
   }
 
   run(forMs: number): void {
