@@ -259,7 +259,7 @@ export class Agent {
   }
 
   #say(kind: EventKind, message: string, inputs: EventDraft['inputs'] = {}): void {
-    const term = this.#versioned?.state.rule?.term ?? null;
+    const term = typeof inputs['term'] === 'number' ? inputs['term'] : (this.#versioned?.state.rule?.term ?? null);
     this.#ports.onEvent({ atMs: Date.now(), kind, member: this.#options.member, term, message, inputs });
   }
 
