@@ -21,6 +21,7 @@ export class Performer {
   #abort: AbortController | null = null;
   readonly #failures = new Map<Action['kind'], { readonly count: number; readonly untilMs: number }>();
   #running: Promise<void> | null = null;
+  #fencing = false;
 
   constructor(context: PerformerContext) {
     this.#context = context;
@@ -32,7 +33,7 @@ export class Performer {
   }
 
   get busy(): boolean {
-    return this.#operation !== null;
+    return this.#running !== null;
   }
 
   /** Whether an action of this kind failed so lately that it is not tried again yet. */
@@ -46,9 +47,23 @@ export class Performer {
       this.#promise(action.term, reason, inputs);
       return;
     }
-    if (action.kind === 'fence') this.#abort?.abort();
-    else if (this.busy) return;
-    if (this.#running) await this.#running;
+    if (action.kind === 'fence') await this.#fence(action, reason, inputs);
+    else if (!this.#running) await this.#begin(action, reason, inputs);
+  }
+
+  /** Cuts off what is under way. Decided anew with every look, but one that is on its way is enough. */
+  async #fence(action: Extract<Action, { kind: 'fence' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
+    if (this.#fencing) return;
+    this.#fencing = true;
+    try {
+      await this.abort();
+      await this.#begin(action, reason, inputs);
+    } finally {
+      this.#fencing = false;
+    }
+  }
+
+  async #begin(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
     this.#running = this.#run(action, reason, inputs).finally(() => {
       this.#running = null;
     });
