@@ -22,7 +22,7 @@ export type Action =
       readonly applicationName: string;
       readonly slot: string;
     }
-  /** Set the names (in force before anything else), see to it that the new timeline gets this number, then promote. */
+  /** Promote, with names that nobody can satisfy in force until these are; see to it that the new timeline gets this number. */
   | { readonly kind: 'promote'; readonly term: number; readonly timeline: number; readonly synchronousNames: string }
   /** Change the synchronous names of the running primary; reports back when they are in force in every walsender, with the insert LSN of that moment (LocalFacts.namesInForceSince). */
   | { readonly kind: 'set-synchronous-names'; readonly synchronousNames: string }

@@ -35,6 +35,11 @@ export interface AgentPorts {
 
 const monotonicMs = (): number => performance.now();
 
+/** The process's output goes to the member's log file. */
+function log(line: string): void {
+  process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+}
+
 /** One member's loop: look, tell the others, decide, act. All that it decides comes from `decide`; all that it does goes through Performer. */
 export class Agent {
   readonly #options: AgentOptions;
@@ -71,6 +76,7 @@ export class Agent {
       now: monotonicMs,
       systemId: () => requireSystemId(this.#versioned?.state.systemId ?? null),
       say: (kind, message, inputs) => this.#say(kind, message, inputs),
+      log,
       onProgress: () => this.#nudge(),
       onLeft: ports.onLeft,
     });
@@ -175,7 +181,7 @@ export class Agent {
   #keepHouse(slots: readonly string[]): void {
     this.#housekeeping
       .round(this.#options.member, slots, this.#heard)
-      .catch((error: Error) => process.stderr.write(`housekeeping: ${error.message}\n`));
+      .catch((error: Error) => log(`housekeeping: ${error.message}`));
   }
 
   async #change(next: ClusterState, reason: string, inputs: Decision['inputs']): Promise<void> {
@@ -263,14 +269,19 @@ export class Agent {
     this.#ports.onEvent({ atMs: Date.now(), kind, member: this.#options.member, term, message, inputs });
   }
 
+  /**
+   * A look is a new connection, which costs a busy machine more than it tells; so only a member that waits for its own server to change looks
+   * often: one that starts, an elected one until it is open, a primary whose cohort is being changed, a recruit whose WAL's end is not certain yet.
+   */
   #intervalMs(): number {
-    const { heartbeatMs } = this.#options.failover;
+    const { failover, member } = this.#options;
     const state = this.#versioned?.state;
-    const electing = state?.proposal && state.proposal.term > (state.rule?.term ?? 0);
-    const unsettled =
-      state?.rule && (!state.rule.established || (state.rule.primary === this.#options.member && this.#facts.openTerm !== state.rule.term));
-    const active = monotonicMs() - this.#activeAtMs < ACTIVE_MS || this.#watcher.report()?.kind === 'starting';
-    return electing || unsettled || active ? Math.min(URGENT_INTERVAL_MS, heartbeatMs) : heartbeatMs;
+    const server = this.#watcher.report();
+    const leads = state?.rule?.primary === member;
+    const opening = leads && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
+    const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
+    const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null);
+    return opening || changing || uncertain ? Math.min(URGENT_INTERVAL_MS, failover.heartbeatMs) : failover.heartbeatMs;
   }
 
   async #sleep(ms: number): Promise<void> {

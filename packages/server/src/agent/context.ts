@@ -15,6 +15,8 @@ export interface PerformerContext {
   /** The cluster's system identifier. Throws while it has none. */
   readonly systemId: () => string;
   readonly say: (kind: EventKind, message: string, inputs?: EventDraft['inputs']) => void;
+  /** A line of the agent's own log. */
+  readonly log: (line: string) => void;
   /** A slow operation has news: progress, its end. */
   readonly onProgress: () => void;
   readonly onLeft: () => void;

@@ -77,10 +77,13 @@ export class Performer {
   }
 
   async #run(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
+    const { now, log } = this.#context;
+    const beganAtMs = now();
     this.#operation = operationOf(action);
     this.#abort = new AbortController();
     try {
       await this.#do(action, reason, inputs, this.#abort.signal);
+      log(`${action.kind} took ${Math.round(now() - beganAtMs)} ms: ${reason}`);
       this.#failures.delete(action.kind);
     } catch (error) {
       this.#failed(action, error);
@@ -141,8 +144,7 @@ export class Performer {
         say('following', reason, inputs);
         return;
       case 'promote':
-        await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
-        await server.promote(action.timeline, PROMOTE_DEADLINE_MS);
+        await this.#promote(action);
         say('primary-promoted', reason, { ...inputs, term: action.term, timeline: action.timeline });
         this.#checkpoint();
         return;
@@ -215,6 +217,20 @@ export class Performer {
     await watcher.lookAnew();
     const seen = watcher.observation;
     if (seen?.kind === 'primary') facts.noteOpen(term, seen.flushLsn, Date.now());
+  }
+
+  /**
+   * The names that nobody can satisfy are in force since this server started, so it opens closed: no commit can be acknowledged before the
+   * rule's own names are set. That makes them cost nothing, since they are set while the others begin to follow.
+   */
+  async #promote({ timeline, synchronousNames }: Extract<Action, { kind: 'promote' }>): Promise<void> {
+    const { server, watcher, onProgress } = this.#context;
+    const { synchronousNames: before } = await server.replicationSettings();
+    if (before.kind !== 'blocked') await server.setSynchronousNames({ kind: 'blocked' }, SETTINGS_DEADLINE_MS);
+    await server.promote(timeline, PROMOTE_DEADLINE_MS);
+    await watcher.lookAnew();
+    onProgress();
+    await server.setSynchronousNames(toSynchronousNames(synchronousNames), SETTINGS_DEADLINE_MS);
   }
 
   /**
