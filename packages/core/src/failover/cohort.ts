@@ -42,7 +42,11 @@ export function desiredSet(view: View, rule: Rule, server: PrimaryServer, nowMs:
   const cohort = Object.keys(members)
     .filter(id => id !== rule.primary && maySync(members[id]) && (rule.cohort.includes(id) ? stays(id) : joins(id)))
     .sort();
-  if (cohort.length === 0 && durability.whenAlone === 'block' && rule.acks > 0) return { cohort: rule.cohort, acks: rule.acks };
+  if (cohort.length === 0 && durability.whenAlone === 'block') {
+    // Those that are away, not those that the operator took out.
+    const away = rule.cohort.filter(id => maySync(members[id]));
+    return { cohort: away, acks: Math.min(rule.acks, away.length) };
+  }
   return { cohort, acks: Math.min(durability.acks, cohort.length) };
 }
 

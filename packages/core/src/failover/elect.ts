@@ -6,6 +6,7 @@ import {
   ackRule,
   askedTerm,
   changeStore,
+  couldReplace,
   decision,
   isMyTurn,
   leaseMarginMs,
@@ -22,18 +23,20 @@ import type { View } from './view.ts';
 
 /** An election is under way: answer it, and end it if that can be done. */
 export function takePartInElection(view: View, rule: Rule, nowMs: number): readonly Decision[] {
-  return [...endElection(view, rule, nowMs), ...answerElection(view, nowMs)];
+  return [...endElection(view, rule, nowMs), ...answerElection(view, rule, nowMs)];
 }
 
 /** Own part: become an isolated replica whose end of WAL is certain. The report then says so by itself. */
-function answerElection(view: View, nowMs: number): readonly Decision[] {
+function answerElection(view: View, rule: Rule, nowMs: number): readonly Decision[] {
   const server = selfReport(view)?.server;
   const term = askedTerm(view.state);
   if (server?.kind === 'replica' && (server.followsAs !== null || server.receiver !== null))
     return [decision({ kind: 'isolate' }, `Term ${term} recruits: stop taking WAL from the old primary.`, { term })];
   if (server?.kind !== 'stopped' || !repairDue(view, nowMs)) return [];
-  // A clean stop answers as it is; starting would take that answer back for a while.
-  const waitMs = server.cleanShutdown && !server.crashed ? view.config.electionTimeoutMs / 2 : 0;
+  // A clean stop answers as it is, and starting would take that answer back for a while. A crashed primary whose replicas can do without it
+  // would only take the processor from them, and its agent, busy with the start, could not end the election that it asked for.
+  const isNeedless = (server.cleanShutdown && !server.crashed) || (rule.primary === view.self && couldReplace(view, rule, nowMs));
+  const waitMs = isNeedless ? view.config.electionTimeoutMs / 2 : 0;
   if (nowMs - view.local.seen.proposalAtMs < waitMs) return [];
   return [decision({ kind: 'start-isolated' }, `Term ${term} recruits: start as an isolated replica to see where its WAL ends.`, { term })];
 }

@@ -2,7 +2,7 @@ import type { ClusterState, MemberId, PrimaryServer, Rule } from '../cluster/ind
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
 import { holdersOf, keepCohort, setNames } from './cohort.ts';
-import { changeStore, decision, isLive, reportOf } from './facts.ts';
+import { changeStore, decision, reportOf, silenceMs } from './facts.ts';
 import { serveIntent } from './intents.ts';
 import { parseSynchronousNames } from './synchronous-names.ts';
 import { sameSet } from './cohort-plan.ts';
@@ -17,7 +17,7 @@ export function lead(view: View, rule: Rule, server: PrimaryServer, nowMs: numbe
   if (wish.length > 0) return wish;
   const cohort = keepCohort(view, rule, server, nowMs);
   const leaving = view.state.members[view.self]?.lifecycle === 'leaving' ? [alarm('primary-leaving')] : [];
-  return [...cohort, ...removeLeft(view, rule, nowMs), ...leaving];
+  return [...cohort, ...removeLeft(view, rule), ...leaving];
 }
 
 /**
@@ -33,7 +33,7 @@ function open(view: View, rule: Rule, server: PrimaryServer, nowMs: number): rea
   const names = parseSynchronousNames(server.synchronousNames, rule.term);
   if (!rule.established && (names === null || !sameSet(names, rule)))
     return [setNames(rule, rule, `PostgreSQL waits for others than term ${rule.term} names.`)];
-  if (holders < rule.acks) {
+  if (holders < rule.acks || server.flushLsn < opened.barrierLsn) {
     const stalled = establishingStalled(view, rule, holders, nowMs);
     if (stalled !== null) return [stalled];
     return opened.confirmed ? null : rule.established ? keepCohort(view, rule, server, nowMs) : [];
@@ -52,17 +52,17 @@ function establishedState(state: ClusterState, rule: Rule, promotedAtMs: number,
 }
 
 /** A member that has left the cohort and stopped is taken off the list; then its slots go, too. */
-function removeLeft(view: View, rule: Rule, nowMs: number): readonly Decision[] {
+function removeLeft(view: View, rule: Rule): readonly Decision[] {
   const gone = Object.values(view.state.members).find(
-    spec => spec.lifecycle === 'leaving' && spec.id !== rule.primary && hasLeft(view, rule, spec.id, nowMs),
+    spec => spec.lifecycle === 'leaving' && spec.id !== rule.primary && hasLeft(view, rule, spec.id),
   );
   if (!gone) return [];
   const members = Object.fromEntries(Object.entries(view.state.members).filter(([id]) => id !== gone.id));
   return [changeStore({ ...view.state, members }, `${gone.id} has left the cluster.`, { member: gone.id })];
 }
 
-function hasLeft(view: View, rule: Rule, id: MemberId, nowMs: number): boolean {
+function hasLeft(view: View, rule: Rule, id: MemberId): boolean {
   if (rule.cohort.includes(id)) return false;
   const kind = reportOf(view, id)?.server.kind;
-  return !isLive(view, id, nowMs) || kind === 'stopped' || kind === 'absent';
+  return silenceMs(view, id) > view.config.replicaTimeoutMs || kind === 'stopped' || kind === 'absent';
 }

@@ -17,8 +17,12 @@ export class Violation extends Error {
 }
 
 interface Loss {
+  /** Who alone held what was lost, and says so when it comes back. */
+  readonly holder: MemberId;
   readonly term: number;
-  readonly bytes: number;
+  readonly records: readonly WalRecord[];
+  /** Where the winner's WAL ended. */
+  readonly fromLsn: bigint;
 }
 
 /** The invariants of the failover protocol, checked on what is really so, not on what anybody believes. */
@@ -55,7 +59,7 @@ export class Checks {
     }
     if (rule.timeline <= this.#highestTimeline && old !== null) this.#fail('S1', `timeline ${rule.timeline} was given out before`);
     this.#highestTimeline = rule.timeline;
-    if (old !== null) this.#elected(before, after, rule);
+    if (old !== null) this.#elected(before, rule);
   }
 
   /** S5: and what was acknowledged so far is held by enough of the new cohort. */
@@ -77,7 +81,7 @@ export class Checks {
     this.#world.occasion(rule.established === old.established ? 'cohort' : 'established');
   }
 
-  #elected(before: ClusterState, after: ClusterState, rule: Rule): void {
+  #elected(before: ClusterState, rule: Rule): void {
     this.failovers++;
     this.#world.occasion('election');
     const server = this.#world.servers.get(rule.primary)!;
@@ -92,8 +96,7 @@ export class Checks {
         `${rule.primary}, elected for term ${rule.term}, lacks ${lost.length} acknowledged writes, the first at ${lost[0]!.endLsn} of timeline ${lost[0]!.timeline}`,
       );
     this.acknowledged = this.acknowledged.filter(record => !lost.includes(record));
-    if (async && !accepted) this.losses.push({ term: rule.term, bytes: lagBytes(lost.at(-1)!.endLsn, endOf(server.wal)) });
-    void after;
+    if (async && !accepted) this.losses.push({ holder: before.rule!.primary, term: rule.term, records: lost, fromLsn: endOf(server.wal) });
   }
 
   /** V: a primary is called lost while a replica that its caller can hear streams from it. */
@@ -162,7 +165,7 @@ export class Checks {
     const { wal } = agent.postgres;
     const rule = this.#world.store.state.rule!;
     if (rule.primary !== agent.id || rule.timeline !== agent.postgres.timeline) return;
-    const upTo = Math.min(agent.openIndex, wal.length);
+    const upTo = Math.min(agent.openIndex, agent.postgres.flushed);
     for (let i = Math.max(0, upTo - 20); i < upTo; i++) this.acknowledged.push(wal[i]!);
   }
 
@@ -208,10 +211,14 @@ export class Checks {
     }
   }
 
-  /** S12: at the end, each asynchronous loss stands in the history, to the byte. */
+  /** S12: at the end, each asynchronous loss stands in the history, to the byte, unless the old primary was elected again with all it had. */
   atEnd(): void {
-    const { history } = this.#world.store.state;
-    for (const { term, bytes } of this.losses) {
+    const { history, members } = this.#world.store.state;
+    const { leader } = this.#world;
+    for (const { holder, term, records, fromLsn } of this.losses) {
+      const last = records.findLast(record => leader !== null && !holds(leader.wal, record));
+      if (last === undefined || members[holder] === undefined) continue;
+      const bytes = lagBytes(last.endLsn, fromLsn);
       const reported = history.find(record => record.term === term)?.lostBytes ?? 0;
       if (reported < bytes) this.#fail('S12', `term ${term} lost ${bytes} bytes, and ${reported} were reported`);
     }

@@ -333,6 +333,7 @@ function resume(world: World): void {
 export function healAll(world: World): void {
   world.trace('fault', 'everything is mended');
   world.healed = true;
+  world.disturb([STORE, ...world.agents.keys()]);
   world.armed = [];
   world.network.healAll();
   world.store.available = true;
