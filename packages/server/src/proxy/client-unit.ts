@@ -99,6 +99,11 @@ export function forgetsAll(text: CachedStatement): boolean {
   return text.unit.effects.some(e => (e.kind === 'deallocate' && e.name === null) || (e.kind === 'discard' && e.target === 'all'));
 }
 
+/** True when the unit calls any function: those of the user may write though they are declared not to. */
+export function callsFunctions(unit: ClientUnit): boolean {
+  return unit.texts.some(text => text.unit.functions.length > 0);
+}
+
 /** True when the unit may have changed data: everything but proven reads, session commands and transaction control. */
 export function mayWrite(unit: ClientUnit): boolean {
   if (unit.kind === 'function') return true;
