@@ -91,10 +91,10 @@ export class Agent {
     }
     const unwatch = store.watch({ state: now => this.#hearState(now), report: report => this.#hearReport(report) });
     while (!this.#stopping) {
-      await this.#lookWithin(this.#intervalMs());
+      await this.#lookIfDue();
       if (this.#stopping) break;
       this.#step();
-      await this.#sleep(this.#intervalMs());
+      await this.#sleep(Math.max(1, this.#watcher.lookedAtMs + this.#intervalMs() - monotonicMs()));
     }
     unwatch();
   }
@@ -120,21 +120,27 @@ export class Agent {
     this.#nudge();
   }
 
-  /** A hung server must not hold up the loop: the look goes on by itself. */
-  async #lookWithin(limitMs: number): Promise<void> {
+  /**
+   * News from the store is acted on at once, by what is known; only time, or a postmaster that came or went, calls for another look. What is
+   * under way looks by itself when it is done. A hung server does not hold up the loop: the look goes on by itself.
+   */
+  async #lookIfDue(): Promise<void> {
+    const intervalMs = this.#intervalMs();
+    const isUnknown = this.#watcher.report() === null;
+    if (!isUnknown && (this.#performer.busy || monotonicMs() - this.#watcher.lookedAtMs < intervalMs)) return;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, limitMs);
+      timer = setTimeout(resolve, intervalMs);
     });
     const look = this.#watcher.look().catch((error: Error) => this.#say('decision', `The server could not be looked at: ${error.message}`));
     await Promise.race([look, limit]).finally(() => clearTimeout(timer));
-    const seen = this.#watcher.observation;
-    if (seen) this.#facts.noteObservation(seen, monotonicMs());
   }
 
   #step(): void {
     const report = this.#ownReport();
     const now = monotonicMs();
+    const seen = this.#watcher.observation;
+    if (seen) this.#facts.noteObservation(seen, this.#watcher.answeredAtMs);
     if (!report) return;
     this.#heard.set(report.id, { report, heardAtMs: now });
     this.#facts.noteReport(report, now);
@@ -179,9 +185,7 @@ export class Agent {
   }
 
   #keepHouse(slots: readonly string[]): void {
-    this.#housekeeping
-      .round(this.#options.member, slots, this.#heard)
-      .catch((error: Error) => log(`housekeeping: ${error.message}`));
+    this.#housekeeping.round(this.#options.member, slots, this.#heard).catch((error: Error) => log(`housekeeping: ${error.message}`));
   }
 
   async #change(next: ClusterState, reason: string, inputs: Decision['inputs']): Promise<void> {

@@ -21,6 +21,7 @@ export class ServerWatcher {
   #disk: { readonly report: DiskReport; readonly sinceMs: number } | null = null;
   #diskProbedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(server: PostgresServer, config: FailoverConfig, now: () => number) {
     this.#server = server;
@@ -31,6 +32,16 @@ export class ServerWatcher {
   /** The last full look at a running server. */
   get observation(): Observation | null {
     return this.#observation;
+  }
+
+  /** When the running server last answered (monotonic); 0 before it has. */
+  get answeredAtMs(): number {
+    return this.#answeredAtMs ?? 0;
+  }
+
+  /** When the last look ended, whatever it saw. */
+  get lookedAtMs(): number {
+    return this.#lookedAtMs;
   }
 
   get systemId(): string | null {
@@ -60,6 +71,7 @@ export class ServerWatcher {
   /** Looks once; joins a look that is under way. */
   async look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
+      this.#lookedAtMs = this.#now();
       this.#looking = null;
     });
     await this.#looking;
