@@ -5,6 +5,8 @@ import { type PreparedStatement, SERVER_NAME_PREFIX } from './prepared.ts';
 
 /** Prepared statements that one client may hold at once. */
 const MAX_STATEMENTS = 10_000;
+/** Portals whose statement is remembered. */
+const MAX_PORTALS = 1_000;
 
 /** Who takes a client's work. */
 export interface UnitReceiver {
@@ -40,10 +42,6 @@ export class ClientReader implements FrameHandler {
     this.#maxOpenBytes = maxOpenBytes;
   }
 
-  forgetPortals(): void {
-    this.#portals.clear();
-  }
-
   onFrame(type: number, chunk: Buffer, start: number, end: number): void {
     switch (type) {
       case Frontend.query:
@@ -62,7 +60,7 @@ export class ClientReader implements FrameHandler {
       case Frontend.flush:
         return this.#flush(chunk, start, end);
       case Frontend.functionCall:
-        return this.#receiver.onUnit(withMessage(newUnit('function', this.#receiver.nowMs()), message(type, chunk, start, end, null)));
+        return this.#alone('function', message(type, chunk, start, end, null), null);
       case Frontend.copyData:
       case Frontend.copyDone:
       case Frontend.copyFail:
@@ -81,19 +79,24 @@ export class ClientReader implements FrameHandler {
 
   #query(chunk: Buffer, start: number, end: number): void {
     if (chunk[end - 1] !== 0 || end - start <= HEADER_BYTES) throw new ProtocolError('a Query message has no end');
-    // Messages of the extended protocol before a Query, without Sync: PostgreSQL runs them first and so do we.
-    this.#hand(this.#building);
-    this.#building = null;
     this.#statements.delete('');
-    const unit = newUnit('query', this.#receiver.nowMs());
     const sql = this.#classifier.classifyBytes(chunk, start + HEADER_BYTES, end - 1);
-    addText(unit, sql, true);
     const target = this.#deallocated(sql);
     this.#forget(sql, target);
     const sent =
       target === null
         ? message(Frontend.query, chunk, start, end, null)
         : whole(Frontend.query, frontend.query(deallocate(target)), target);
+    this.#alone('query', sent, sql);
+  }
+
+  /** A message that needs no Sync. Messages of the extended protocol before it, without Sync, are one transaction with it. */
+  #alone(kind: 'query' | 'function', sent: ClientMessage, sql: CachedStatement | null): void {
+    const unit = this.#building ?? newUnit(kind, this.#receiver.nowMs());
+    this.#building = null;
+    unit.complete = true;
+    if (sql === null) runUnknown(unit);
+    else addText(unit, sql, true);
     this.#receiver.onUnit(withMessage(unit, sent));
   }
 
@@ -155,8 +158,9 @@ export class ClientReader implements FrameHandler {
   #bind(chunk: Buffer, start: number, end: number): void {
     const target = frontend.readBindTarget(chunk, start, end);
     const statement = this.#statements.get(target.statement) ?? null;
-    if (this.#portals.size >= MAX_STATEMENTS && !this.#portals.has(target.portal)) throw new ProtocolError('too many portals');
     this.#portals.set(target.portal, statement);
+    // Portals end with their transaction, which cannot be seen from here: the oldest go. What runs an unknown one goes to the primary.
+    if (this.#portals.size > MAX_PORTALS) this.#portals.delete(this.#portals.keys().next().value as string);
     const unit = this.#unit();
     if (statement !== null) addText(unit, statement.sql, false);
     this.#add(unit, message(Frontend.bind, chunk, start, end, statement));
@@ -182,7 +186,7 @@ export class ClientReader implements FrameHandler {
     if (statement !== null) {
       addText(unit, statement.sql, true);
       this.#forget(statement.sql, statement.deallocates);
-    }
+    } else runUnknown(unit);
     this.#add(unit, message(Frontend.execute, chunk, start, end, statement));
   }
 
@@ -197,11 +201,7 @@ export class ClientReader implements FrameHandler {
 
   #flush(chunk: Buffer, start: number, end: number): void {
     if (this.#building === null) return;
-    this.#hand(withMessage(this.#building, message(Frontend.flush, chunk, start, end, null)));
-  }
-
-  #hand(unit: ClientUnit | null): void {
-    if (unit !== null) this.#receiver.onUnit(unit);
+    this.#receiver.onUnit(withMessage(this.#building, message(Frontend.flush, chunk, start, end, null)));
   }
 
   #unit(): ClientUnit {
@@ -213,6 +213,12 @@ export class ClientReader implements FrameHandler {
     withMessage(unit, added);
     if (unit.bytes >= this.#maxOpenBytes) this.#receiver.onUnit(unit);
   }
+}
+
+/** The unit runs something that the proxy has not seen the text of. */
+function runUnknown(unit: ClientUnit): void {
+  unit.runsUnknown = true;
+  unit.demand = 'primary';
 }
 
 const deallocate = (target: PreparedStatement): string => `DEALLOCATE "${target.serverName}"`;

@@ -33,6 +33,8 @@ export interface ClientUnit {
   readonly statements: Statement[];
   readonly effects: SessionEffect[];
   demand: Demand;
+  /** It runs a portal that the proxy knows nothing of. */
+  runsUnknown: boolean;
   /** Set when the unit must not go to a replica again, with the reason. */
   primaryBecause: string | null;
   /** On the monotonic clock, for the hold timeout. */
@@ -60,6 +62,7 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     statements: [],
     effects: [],
     demand: 'session',
+    runsUnknown: false,
     primaryBecause: null,
     arrivedAtMs,
     skipped: false,
@@ -80,7 +83,7 @@ export function strongerDemand(a: Demand, b: Demand): Demand {
 /** Takes a text into the unit; `runs` when it is executed and not only prepared. */
 export function addText(unit: ClientUnit, text: CachedStatement, runs: boolean): void {
   const sql = text.unit;
-  unit.demand = unit.texts.length === 0 ? sql.demand : mergeDemand(unit.demand, sql.demand);
+  if (!unit.runsUnknown) unit.demand = unit.texts.length === 0 ? sql.demand : mergeDemand(unit.demand, sql.demand);
   unit.texts.push(text);
   if (!runs) return;
   unit.statements.push(...sql.statements);
@@ -99,23 +102,42 @@ export function forgetsAll(text: CachedStatement): boolean {
   return text.unit.effects.some(e => (e.kind === 'deallocate' && e.name === null) || (e.kind === 'discard' && e.target === 'all'));
 }
 
-/** True when the unit calls any function: those of the user may write though they are declared not to. */
-export function callsFunctions(unit: ClientUnit): boolean {
-  return unit.texts.some(text => text.unit.functions.length > 0);
+/**
+ * True when the unit calls functions or reads cursors: those of the user may write though they are declared not to. Not enough to call it a write,
+ * but enough to have later reads wait for it.
+ */
+export function mayWriteUnseen(unit: ClientUnit): boolean {
+  return unit.texts.some(
+    text => text.unit.functions.length > 0 || text.unit.effects.some(e => e.kind === 'fetch-cursor' || e.kind === 'declare-cursor'),
+  );
 }
 
 /** True when the unit may have changed data: everything but proven reads, session commands and transaction control. */
 export function mayWrite(unit: ClientUnit): boolean {
-  if (unit.kind === 'function') return true;
-  if (unit.demand === 'replica') return false;
-  return unit.statements.some(
-    s =>
-      s.kind === 'write' ||
-      s.kind === 'utility' ||
-      s.kind === 'unknown' ||
-      (s.kind === 'copy' && s.direction === 'in') ||
-      (s.kind === 'read' && s.reason.code.startsWith('function')),
-  );
+  return unit.kind === 'function' || unit.runsUnknown || (unit.demand !== 'replica' && unit.statements.some(statementWrites));
+}
+
+function statementWrites(statement: Statement): boolean {
+  const { reason } = statement;
+  switch (statement.kind) {
+    case 'write':
+    case 'unknown':
+      return true;
+    case 'utility':
+      return reason.code !== 'show' && reason.code !== 'session-state';
+    case 'copy':
+      return reason.code !== 'copy-out';
+    case 'read':
+      return reason.code.startsWith('function');
+    case 'session':
+      return statement.effect.kind === 'execute';
+    case 'transaction':
+      return statement.control.kind === 'commit-prepared';
+    case 'router':
+      return false;
+    default:
+      return statement satisfies never;
+  }
 }
 
 /** True when the unit, once a server has it, may commit something: then its loss leaves the outcome unknown. */
@@ -133,9 +155,9 @@ export function mayCommit(unit: ClientUnit, statusBefore: TransactionStatus, wro
         open = s.control.chain;
         wrote = false;
       }
-    } else if (s.kind !== 'session' && s.kind !== 'router' && unit.demand !== 'replica') wrote = true;
+    } else if (unit.demand !== 'replica' && statementWrites(s)) wrote = true;
   }
-  return !open && (wrote || unit.kind === 'function');
+  return !open && (wrote || unit.kind === 'function' || unit.runsUnknown);
 }
 
 /** Transaction status after the unit, if nothing in it fails. */

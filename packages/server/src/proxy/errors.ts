@@ -29,6 +29,7 @@ const error = (code: string, message: string, detail?: string, hint?: string): P
 export const wrongPassword = (user: string): ProxyFailure => fatal('28P01', `password authentication failed for user "${user}"`);
 export const noUser = (): ProxyFailure => fatal('28000', 'no PostgreSQL user name specified in startup packet');
 export const protocolViolation = (message: string): ProxyFailure => fatal('08P01', message);
+export const internalError = (): ProxyFailure => fatal('XX000', 'internal error of the router');
 export const tooManyClients = (): ProxyFailure => fatal('53300', 'sorry, too many clients already');
 export const shuttingDown = (): ProxyFailure => fatal('57P01', 'terminating connection because the router is shutting down');
 export const cannotCheckLogin = (why: string): ProxyFailure => fatal('57P03', `the password cannot be checked at the moment: ${why}`);

@@ -12,7 +12,7 @@ import { ClusterWatch } from './hold.ts';
 import type { ProxyOptions } from './options.ts';
 import { joinToPrimary } from './passthrough.ts';
 import type { ProxyEvent, ProxyStats, TopologySource } from './ports.ts';
-import type { RouterWishes } from './router-state.ts';
+import { routerParameters, type RouterWishes } from './router-state.ts';
 import { type Identity, Secrets } from './secrets.ts';
 import type { ServerAddress } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
@@ -143,6 +143,11 @@ export class ProxyServer {
   // ---- one client
 
   async #serve(socket: Socket): Promise<void> {
+    // Sockets that have not logged in are bounded as well: they cost memory for as long as the login may take.
+    if (this.#sockets.size >= this.#options.maxClients * 2) {
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
@@ -210,10 +215,11 @@ export class ProxyServer {
     else await this.#begin(opening, proven.identity, proven.rest, wishes, negotiated.minor);
   }
 
-  /** Startup parameters of the proxy's own: `understudy.route` and the like, in the message or as options. */
+  /** What the client asks of the router when it connects. */
   #wishesOf(parameters: ReadonlyMap<string, string>): RouterWishes {
-    const route = parameters.get('understudy.route') ?? 'auto';
-    const consistency = parameters.get('understudy.consistency') ?? this.#options.consistency;
+    const asked = routerParameters(parameters);
+    const route = asked.get('route') ?? 'auto';
+    const consistency = asked.get('consistency') ?? this.#options.consistency;
     if (!ROUTES.has(route)) throw protocolViolation(`invalid value for understudy.route: "${route}"`);
     if (!LEVELS.has(consistency)) throw protocolViolation(`invalid value for understudy.consistency: "${consistency}"`);
     return { route: route as RouteWish, consistency: consistency as ConsistencyWish, maxLagMs: this.#options.maxLagMs };

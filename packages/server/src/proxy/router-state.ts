@@ -55,3 +55,16 @@ function valueOf(variable: RouterVariable, wishes: RouterWishes, token: string, 
       return last === null ? 'none' : `${last.member}: ${last.because}`;
   }
 }
+
+const OPTION = /(?:^|\s)(?:-c\s*|--)understudy\.(route|consistency)=([a-z]+)/g;
+
+/** `understudy.route` and `understudy.consistency` of a startup message: as parameters, or as `-c` in its options. */
+export function routerParameters(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const [, name, value] of (parameters.get('options') ?? '').matchAll(OPTION)) found.set(name as string, value as string);
+  for (const name of ['route', 'consistency']) {
+    const value = parameters.get(`understudy.${name}`);
+    if (value !== undefined) found.set(name, value);
+  }
+  return found;
+}

@@ -1,6 +1,6 @@
 import { newSessionCausality, type SessionCausality } from '@understudy/core/routing';
 import type { TransactionStatus } from '@understudy/wire';
-import { callsFunctions, type ClientUnit, endsTransaction, mayWrite } from './client-unit.ts';
+import { type ClientUnit, endsTransaction, mayWrite, mayWriteUnseen } from './client-unit.ts';
 import { inFailedTransaction, type ProxyFailure, rolledBack, sessionStateLost } from './errors.ts';
 import type { Flight } from './flight.ts';
 import { Pins } from './pins.ts';
@@ -53,7 +53,7 @@ export class SessionState {
   finishedOnPrimary({ unit }: Flight, status: TransactionStatus): boolean {
     this.status = status;
     this.wrote ||= mayWrite(unit);
-    this.#unsure ||= callsFunctions(unit);
+    this.#unsure ||= mayWriteUnseen(unit);
     for (const effect of unit.effects) {
       if (!this.settings.note(effect)) this.pins.add('settings of unknown name');
       this.pins.note(effect);

@@ -6,7 +6,7 @@ import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolEr
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
 import { type ClientMessage, type ClientUnit, mayWrite } from './client-unit.ts';
-import { canceled, holdFull, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
+import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
@@ -52,7 +52,6 @@ export class Session implements UnitReceiver, FlightObserver {
   readonly #client: ClientStream;
   readonly #database: string;
   readonly #classifier: SqlClassifier;
-  readonly #reader: ClientReader;
   readonly #scanner: FrameScanner;
   readonly #state: SessionState;
   readonly #flights: Flights;
@@ -74,8 +73,8 @@ export class Session implements UnitReceiver, FlightObserver {
     this.#client = new ClientStream(socket);
     this.#database = database;
     this.#classifier = context.databases.classifierOf(database);
-    this.#reader = new ClientReader(this, this.#classifier, context.options.maxRetryBytes);
-    this.#scanner = new FrameScanner(this.#reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
+    const reader = new ClientReader(this, this.#classifier, context.options.maxRetryBytes);
+    this.#scanner = new FrameScanner(reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
     this.#state = new SessionState(wishes);
     this.#flights = new Flights(this, this.#client, () => this.#state.wrote);
     this.#servers = new SessionServers(context, this.#flights, identity, parameters);
@@ -104,13 +103,22 @@ export class Session implements UnitReceiver, FlightObserver {
     try {
       this.#scanner.push(chunk);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.fail(protocolViolation(error.message));
+      this.#giveUp(error);
       return;
     }
     this.#flushServers();
     this.flushClient();
     this.#updateReading();
+  }
+
+  /** An error of the proxy itself must cost one client its session, never all of them. */
+  #giveUp(error: unknown): void {
+    if (error instanceof ProtocolError) return this.fail(protocolViolation(error.message));
+    this.#context.onEvent({
+      kind: 'warning',
+      message: `a session was ended by an internal error: ${(error as Error).stack ?? String(error)}`,
+    });
+    this.fail(internalError());
   }
 
   onUnit(unit: ClientUnit): void {
@@ -165,19 +173,23 @@ export class Session implements UnitReceiver, FlightObserver {
     // A connection that breaks while a unit is sent on it calls back in here: the loop that runs goes on with what is left.
     if (this.#pumping) return;
     this.#pumping = true;
-    while (!this.#blocked && !this.#ended) {
-      const unit = this.#queue.head;
-      if (unit === undefined) break;
-      const losses = this.#losses;
-      if (this.#dispatch(unit) === 'blocked') {
-        if (losses === this.#losses) break;
-        continue;
-      }
-      this.#queue.served(unit);
-      if (!unit.complete) break;
+    try {
+      while (!this.#blocked && !this.#ended && this.#serveHead());
+    } catch (error) {
+      this.#giveUp(error);
     }
     this.#pumping = false;
     this.#updateReading();
+  }
+
+  /** True: look at the queue again. */
+  #serveHead(): boolean {
+    const unit = this.#queue.head;
+    if (unit === undefined) return false;
+    const losses = this.#losses;
+    if (this.#dispatch(unit) === 'blocked') return losses !== this.#losses;
+    this.#queue.served(unit);
+    return unit.complete;
   }
 
   #dispatch(unit: ClientUnit): Dispatch {
@@ -429,8 +441,7 @@ export class Session implements UnitReceiver, FlightObserver {
     if (mayWrite(unit)) stats.writes += 1;
     if (unit.statements.some(s => s.reason.code === 'ddl')) databases.definitionChanged(this.#database);
     if (this.#state.finishedOnPrimary(flight, status)) freshness.noteCommit(this.#state.causality);
-    else if (read) freshness.notePrimaryRead(this.#state.causality);
-    if (status === 'I') this.#reader.forgetPortals();
+    else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);
   }
 
   onSettled({ from }: Flight, status: TransactionStatus): void {

@@ -227,6 +227,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('drop table pg_class_like')),
   ],
   'a large Bind': [step(1, parse('', 'select length($1)'), bind('', '', ['x'.repeat(3_000_000)]), execute(), SYNC)],
+  'extended messages before a Query, without Sync': [step(1, parse('', 'select 1'), bind('', ''), execute(), query('select 2'))],
   'notices come in order': [step(1, query("do $$ begin raise notice 'one'; raise notice 'two'; end $$"))],
 };
 

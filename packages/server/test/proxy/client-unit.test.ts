@@ -30,6 +30,12 @@ describe('what a unit may change', () => {
     ['copy t from stdin', true],
     ['copy t to stdout', false],
     ['no sql at all', true],
+    ['show work_mem', false],
+    ["commit prepared 'x'", true],
+    ['execute prepared_before', true],
+    ['copy (delete from t returning i) to stdout', true],
+    ['explain analyze insert into t values (1)', true],
+    ['select * from t for update', true],
   ])('%s: %s', (text, writes) => {
     expect(mayWrite(unitOf(text))).toBe(writes);
   });
