@@ -3,6 +3,8 @@ import { type DiskReport, type Observation, PostgresError, type PostgresServer }
 
 /** How often the disk is probed; each probe is a write and an fsync. */
 const DISK_INTERVAL_MS = 1000;
+/** A server that has not answered for this long is told as unresponsive; less is a busy machine, and routers would hold work for nothing. */
+const SLOW_MS = 1000;
 
 /**
  * Watches one server: a look is a fresh connection with a deadline, at most one at a time. What is known can be asked for at any
@@ -55,7 +57,7 @@ export class ServerWatcher {
     if (this.#report?.kind !== 'primary' && this.#report?.kind !== 'replica') return this.#report;
     const was = this.#report.kind;
     const silentMs = now - (this.#answeredAtMs ?? now);
-    if (silentMs > Math.max(500, 2 * this.#config.heartbeatMs)) return { kind: 'unresponsive', forMs: Math.round(silentMs), was };
+    if (silentMs >= Math.min(SLOW_MS, this.#config.hangTimeoutMs)) return { kind: 'unresponsive', forMs: Math.round(silentMs), was };
     return this.#failing(was, now) ?? this.#report;
   }
 
