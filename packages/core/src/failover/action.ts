@@ -9,7 +9,10 @@ export type Action =
   | { readonly kind: 'initdb' }
   /** Start the stopped server with standby.signal, following nobody, with the fail-closed synchronous names. */
   | { readonly kind: 'start-isolated' }
-  /** Start the stopped server as the primary of a term that it already leads (no promotion), with these names in its configuration before. */
+  /**
+   * Start the stopped server as the primary of a term that it already leads (no promotion). Names of this term that stand in its
+   * configuration are kept: a change of the store that this agent asked for and heard no more of may rest on them. Else these are set before.
+   */
   | { readonly kind: 'start-primary'; readonly term: number; readonly synchronousNames: string }
   /** Empty primary_conninfo and see the walreceiver gone. */
   | { readonly kind: 'isolate' }

@@ -124,3 +124,13 @@ export function repairDue(view: View, nowMs: number): boolean {
   if (attempts === 0) return true;
   return nowMs - lastAtMs >= Math.min(30_000, 250 * 2 ** Math.min(attempts, 10));
 }
+
+/** The present term began by an automatic failover a short while ago, and the primary still answers: do not go round in circles. */
+export function flapBlocked(view: View, nowMs: number): boolean {
+  const last = view.state.history.at(-1);
+  if (last === undefined || !last.trigger.startsWith('primary-')) return false;
+  const { seen, startedAtMs } = view.local;
+  const sawItBegin = seen.ruleAtMs > startedAtMs;
+  const ageMs = sawItBegin ? nowMs - seen.ruleAtMs : view.wallMs - last.electedAtMs;
+  return ageMs < view.config.flapBlockMs;
+}

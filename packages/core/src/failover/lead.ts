@@ -34,7 +34,7 @@ function open(view: View, rule: Rule, server: PrimaryServer, nowMs: number): rea
   if (!rule.established && (names === null || !sameSet(names, rule)))
     return [setNames(rule, rule, `PostgreSQL waits for others than term ${rule.term} names.`)];
   if (holders < rule.acks || server.flushLsn < opened.barrierLsn) {
-    const stalled = establishingStalled(view, rule, holders, nowMs);
+    const stalled = establishingStalled(view, rule, nowMs);
     if (stalled !== null) return [stalled];
     return opened.confirmed ? null : rule.established ? keepCohort(view, rule, server, nowMs) : [];
   }

@@ -1,7 +1,7 @@
 import type { Rule, ServerReport } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { type AlarmCode, alarm } from './alarms.ts';
-import { couldReplace, decision, isolatedWalEnd, repairDue } from './facts.ts';
+import { couldReplace, decision, flapBlocked, isolatedWalEnd, repairDue } from './facts.ts';
 import { handOver } from './intents.ts';
 import { leaseHolds } from './obligations.ts';
 import { synchronousNames } from './synchronous-names.ts';
@@ -91,14 +91,4 @@ function failing(view: View, rule: Rule, server: Extract<ServerReport, { kind: '
 
 function replaceOr(view: View, rule: Rule, nowMs: number, noticedMs: number, reason: string, code: AlarmCode): readonly Decision[] {
   return couldReplace(view, rule, nowMs) ? [raiseTerm(view, 'primary-failing', noticedMs, reason)] : [alarm(code)];
-}
-
-/** The present term began by an automatic failover a short while ago, and the primary still answers: do not go round in circles. */
-function flapBlocked(view: View, nowMs: number): boolean {
-  const last = view.state.history.at(-1);
-  if (last === undefined || !last.trigger.startsWith('primary-')) return false;
-  const { seen, startedAtMs } = view.local;
-  const sawItBegin = seen.ruleAtMs > startedAtMs;
-  const ageMs = sawItBegin ? nowMs - seen.ruleAtMs : view.wallMs - last.electedAtMs;
-  return ageMs < view.config.flapBlockMs;
 }

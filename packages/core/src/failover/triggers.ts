@@ -6,6 +6,7 @@ import {
   askedTerm,
   changeStore,
   couldReplace,
+  flapBlocked,
   isLive,
   isMyTurn,
   leadingServer,
@@ -62,6 +63,7 @@ function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null
     };
   }
   if (!isLive(view, rule.primary, nowMs) || leadingServer(reportOf(view, rule.primary), rule)) return null;
+  if (reportOf(view, rule.primary)?.server.kind === 'failing' && flapBlocked(view, nowMs)) return null;
   // Its own agent acts at once; the others step in when it does not.
   const sinceMs = Math.max(local.seen.leadingAtMs, local.seen.ruleAtMs, local.startedAtMs) + config.electionTimeoutMs;
   if (nowMs < sinceMs) return null;
@@ -84,16 +86,11 @@ function vetoOf(view: View, rule: Rule, nowMs: number): string | null {
   return null;
 }
 
-/** A primary that cannot establish its term, with others about that could: the next term takes those into its cohort. */
-export function establishingStalled(view: View, rule: Rule, holders: number, nowMs: number): Decision | null {
-  if (rule.established || holders >= rule.acks) return null;
+/** A primary that cannot establish its term, with others about that could help: the next term takes those into its cohort. */
+export function establishingStalled(view: View, rule: Rule, nowMs: number): Decision | null {
   const waitedMs = nowMs - view.local.seen.ruleAtMs;
-  if (waitedMs < 2 * view.config.electionTimeoutMs) return null;
-  const live = liveCandidates(view, rule, nowMs).filter(id => maySync(view.state.members[id]));
-  const helps = view.state.durability.whenAlone === 'continue' || live.some(id => !rule.cohort.includes(id));
-  const recruits = new Set([...live, view.self]);
-  if (!helps || !rule.before.every(older => older.primary === view.self || live.length > 0)) return null;
-  return recruits.size > 0
-    ? raiseTerm(view, 'election-stalled', waitedMs, `Term ${rule.term} was not established for ${Math.round(waitedMs)} ms.`)
-    : null;
+  if (rule.established || waitedMs < 2 * view.config.electionTimeoutMs) return null;
+  const helpers = liveCandidates(view, rule, nowMs).filter(id => maySync(view.state.members[id]) && !rule.cohort.includes(id));
+  if (helpers.length === 0 && view.state.durability.whenAlone === 'block') return null;
+  return raiseTerm(view, 'election-stalled', waitedMs, `Term ${rule.term} was not established for ${Math.round(waitedMs)} ms.`);
 }

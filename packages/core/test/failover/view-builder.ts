@@ -126,7 +126,7 @@ export interface ViewParts {
   readonly self: MemberId;
   readonly reports: readonly MemberReport[];
   readonly state?: Partial<ClusterState>;
-  readonly local?: Partial<LocalFacts>;
+  readonly local?: Partial<LocalFacts> | undefined;
   /** Members that have been silent for so long. */
   readonly silentMs?: Readonly<Record<MemberId, number>>;
   readonly storeHeardAtMs?: number;

@@ -138,7 +138,8 @@ export function planFaults(world: World, faults: readonly Fault[], startMs: numb
     });
 }
 
-function strike(world: World, fault: Fault): void {
+/** Lets one fault happen now. */
+export function strike(world: World, fault: Fault): void {
   if (world.healed) return;
   const ids = [...world.agents.keys()];
   const id = fault.target === 'primary' ? (world.store.state.rule?.primary ?? ids[0]!) : ids[fault.target % ids.length]!;

@@ -1,5 +1,5 @@
 import type { ClusterState, MemberId, Operation } from '../../src/cluster/index.ts';
-import type { Action, Decision } from '../../src/failover/index.ts';
+import { type Action, covers, type Decision, parseSynchronousNames } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
 import { endOf } from './wal.ts';
 
@@ -22,7 +22,8 @@ export class Hands {
 
   reset(): void {
     this.#swapping = false;
-    this.#unsettled = null;
+    // A predecessor may have died with a change under way: what it asked for must be void before anything rests on the store.
+    this.#unsettled = 0;
     this.#promising = 0;
     this.#starting = false;
     this.#namesAsked = null;
@@ -36,7 +37,8 @@ export class Hands {
   }
 
   heardRevision(revision: number): void {
-    if (this.#unsettled !== null && revision > this.#unsettled) this.#unsettled = null;
+    if (this.#unsettled === 0) this.#unsettled = revision;
+    else if (this.#unsettled !== null && revision > this.#unsettled) this.#unsettled = null;
   }
 
   /** After each observation: how did the last start end, and are the names in force? */
@@ -76,8 +78,10 @@ export class Hands {
       return true;
     }
     if (agent.operation !== null) return false;
-    if (action.kind === 'set-synchronous-names' && (this.#swapping || this.#unsettled !== null) && agent.world.mutation.settlesFirst)
+    if (action.kind === 'set-synchronous-names' && (this.#swapping || this.#unsettled !== null) && agent.world.mutation.settlesFirst) {
+      if (!this.#swapping) this.#send(agent.state!);
       return true;
+    }
     if (
       action.kind === 'set-synchronous-names' &&
       action.synchronousNames === agent.postgres.namesText &&
@@ -99,7 +103,7 @@ export class Hands {
         this.#starting = true;
         return postgres.start('replica', world.random.between(30, 400));
       case 'start-primary':
-        postgres.namesText = action.synchronousNames;
+        this.#chooseNames(action.term, action.synchronousNames);
         this.#starting = true;
         return postgres.start('primary', world.random.between(30, postgres.crashed ? 2000 : 200));
       case 'isolate':
@@ -150,6 +154,13 @@ export class Hands {
       default:
         return action satisfies never;
     }
+  }
+
+  /** Names of this term stay as they are: a change of the store whose outcome is not known may rest on them. */
+  #chooseNames(term: number, synchronous: string): void {
+    const { postgres, state } = this.#agent;
+    const configured = parseSynchronousNames(postgres.namesText, term);
+    if (configured === null || !state?.rule || !covers(state.rule, configured)) postgres.namesText = synchronous;
   }
 
   /** A slow thing: does `then` at its end unless it was cut off before. */
@@ -297,7 +308,7 @@ export class Hands {
     postgres.kill(false);
     postgres.data = 'partial';
     this.#operate({ kind: 'rewinding' }, world.random.between(200, 1200), () => {
-      const walMissing = world.random.chance(0.2);
+      const walMissing = world.random.chance(world.rewindFailure);
       if (walMissing || !this.#copy(primary)) this.#failed();
       else agent.repair = { attempts: 0, lastAtMs: agent.mono };
     });

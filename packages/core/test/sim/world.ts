@@ -1,6 +1,6 @@
 import type { ClusterState, Durability, FailoverConfig, MemberId, MemberSpec, Rule } from '../../src/cluster/index.ts';
 import { DEFAULT_FAILOVER } from '../../src/cluster/index.ts';
-import { decide } from '../../src/failover/index.ts';
+import { decide, synchronousNames } from '../../src/failover/index.ts';
 import { SimAgent } from './agent.ts';
 import { Checks } from './checks.ts';
 import { EventQueue } from './events.ts';
@@ -42,6 +42,8 @@ export class World {
   readonly lines: string[] = [];
   readonly #trace: boolean;
   routersDrained = false;
+  /** How often a rewind finds that the WAL it needs is gone. */
+  rewindFailure = 0.2;
   /** When something was last broken or mended about a node. */
   readonly #disturbedMs = new Map<string, number>();
   /** Faults that wait for their occasion. */
@@ -99,6 +101,7 @@ export class World {
       before: [],
     };
     for (const agent of this.agents.values()) agent.durablePromise = 1;
+    first.namesText = synchronousNames(rule, 1);
     const proposal = { term: 1, by: primary, trigger: 'bootstrap', atMs: 0, noticedMs: 0 } as const;
     this.store.state = { ...this.store.state, systemId: 'sys', rule, proposal };
   }
