@@ -13,8 +13,17 @@ export default defineConfig({
     projects: [
       project('unit', ['packages/*/test/**/*.test.ts', '!packages/*/test/integration/**', '!packages/core/test/sim/**'], 30_000),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
-      { ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000), test: { ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000).test, fileParallelism: false } },
-      { ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000), test: { ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000).test, fileParallelism: false } },
+      {
+        ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000),
+        test: { ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000).test, fileParallelism: false },
+      },
+      {
+        ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000),
+        test: {
+          ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000).test,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });
