@@ -38,10 +38,14 @@ export function decide(view: View, nowMs: number): readonly Decision[] {
 /**
  * Paused: nothing is done by itself, not even an election that has begun. It may stand still at any step: members that have
  * promised take no WAL from the old primary, so nothing can be acknowledged that a later election would miss. A wish of the operator is refused
- * rather than kept for a surprise at the end of the pause.
+ * rather than kept for a surprise at the end of the pause. The one exception: a primary of an older term that waits for no replica is fenced, since
+ * two would acknowledge writes.
  */
 function paused(view: View): readonly Decision[] {
   const { rule, intent } = view.state;
+  const server = selfReport(view)?.server;
+  if (rule !== null && rule.primary !== view.self && server?.kind === 'primary' && server.synchronousNames === '')
+    return [decision({ kind: 'fence' }, `Member ${rule.primary} leads term ${rule.term}, and this primary waits for nobody.`)];
   if (intent === null || view.local.busy || rule === null) return [];
   return [dropIntent(view, `The ${intent.kind} is refused: the cluster is paused.`)];
 }

@@ -4,7 +4,10 @@ import { type AckSet, covers, nextCohortStep, parseSynchronousNames, synchronous
 const MEMBERS = ['a', 'b', 'c', 'd'];
 
 function subsets(items: readonly string[]): readonly (readonly string[])[] {
-  return items.reduce<readonly (readonly string[])[]>((all, item) => [...all, ...all.map(set => [...set, item])], [[]]);
+  const [first, ...rest] = items;
+  if (first === undefined) return [[]];
+  const without = subsets(rest);
+  return [...without, ...without.map(set => [first, ...set])];
 }
 
 const ofSize = (items: readonly string[], size: number): readonly (readonly string[])[] =>

@@ -397,6 +397,12 @@ describe('the operator', () => {
     expect(nextState({ self: 'n2', reports: healthy(), state: { paused: { atMs: 0 }, intent: switchover('n2') } }).intent).toBeNull();
   });
 
+  it('pauses, and still no second primary of an older term goes on without replicas', () => {
+    const state = { paused: { atMs: 0 }, rule: { ...RULE, primary: 'n2', timeline: 5 } };
+    expect(kinds({ self: 'n1', reports: healthy({ n1: primary({ synchronousNames: '' }) }), state })).toEqual(['fence']);
+    expect(kinds({ self: 'n1', reports: healthy(), state })).toEqual([]);
+  });
+
   it('orders a switchover: the primary shuts down once drained, or after the deadline', () => {
     const at = (local: ViewParts['local']): readonly string[] =>
       kinds({ self: 'n1', reports: healthy(), state: { intent: switchover('n2') }, ...(local ? { local } : {}) });

@@ -104,7 +104,7 @@ export class SimAgent {
     this.#published = '';
     this.#publishedAtMs = -1e9;
     this.hands.reset();
-    if (this.promotionNote && this.world.mutation.heedsPromotionNote) this.postgres.kill(true);
+    if (this.promotionNote) this.postgres.kill(true);
     this.promotionNote = false;
     const { life } = this;
     this.world.store.request(

@@ -107,7 +107,10 @@ export class Checks {
     if (!primary?.leads || primary.frozen) return;
     for (const [id, connection] of primary.connections) {
       const agent = world.agents.get(id)!;
-      const steady = connection.replica.receiver === connection && world.now - connection.replica.lastMessageAtMs < 300;
+      const steady =
+        connection.replica.receiver === connection &&
+        world.now - connection.replica.lastMessageAtMs < 300 &&
+        world.now - connection.openedAtMs > 1500;
       if (agent.well && steady && world.calmFor(id) && world.calmFor(by))
         this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
     }
@@ -207,7 +210,8 @@ export class Checks {
         action.next.intent === null &&
         action.next.rule === view.state.rule &&
         action.next.proposal === view.state.proposal;
-      if (!refusal && action.kind !== 'alarm') this.#fail('S11', `${view.self} does ${action.kind} while paused`);
+      const second = action.kind === 'fence' && view.state.rule?.primary !== view.self;
+      if (!refusal && !second && action.kind !== 'alarm') this.#fail('S11', `${view.self} does ${action.kind} while paused`);
     }
   }
 

@@ -225,7 +225,6 @@ export class Hands {
       5000,
       () => postgres.kill(true),
     );
-    if (!world.mutation.reportsPromotion) agent.operation = null;
   }
 
   #swap(next: ClusterState, reason: string): boolean {

@@ -18,7 +18,7 @@ const CAUGHT_BY: Readonly<Record<string, readonly string[]>> = {
   'LSNs compared across timelines': ['S3', 'S4'],
   'a half-cloned member is electable': ['S4', 'S8'],
   'the veto of streaming replicas is ignored': ['V'],
-  'a promotion under way is forgotten': ['S1', 'S3', 'S4'],
+  'names are changed while a change of the store is unsettled': ['S5'],
   'answered before isolated': ['S7'],
   'a cancelled wait counts as acknowledged': ['S4'],
   'no fence when the lease ends': ['S3'],

@@ -9,9 +9,7 @@ import { FIRST_LSN, type WalRecord } from './wal.ts';
 /** A deliberate fault in the brain, in the agent or in the model of PostgreSQL; the plain one has none. */
 export class Mutation {
   readonly syncsPromise: boolean = true;
-  readonly heedsPromotionNote: boolean = true;
   readonly namesBeforePromotion: boolean = true;
-  readonly reportsPromotion: boolean = true;
   readonly settlesFirst: boolean = true;
   readonly hidesHalfClones: boolean = true;
   readonly cancelledCountsAsAcknowledged: boolean = false;
@@ -84,7 +82,7 @@ class OpenAtOnce extends Mutation {
     if (rule === null || heard?.report.server.kind !== 'primary' || electionUnderWay(view.state) || view.local.open?.confirmed) return view;
     const { server } = heard.report;
     const sender = { state: 'streaming', sentLsn: null, writeLsn: null, flushLsn: 1n << 62n, replayLsn: null, syncPriority: 1 };
-    const senders = rule.cohort.map(id => ({ ...sender, applicationName: streamName(id, rule.term) }));
+    const senders = rule.cohort.map(id => Object.assign({ applicationName: streamName(id, rule.term) }, sender));
     return {
       ...view,
       members: { ...view.members, [view.self]: { ...heard, report: { ...heard.report, server: { ...server, senders } } } },
@@ -186,10 +184,9 @@ class NoVeto extends Mutation {
   }
 }
 
-/** An agent that restarts forgets that it had asked PostgreSQL to promote, and answers as an isolated replica. */
-class ForgetsPromotion extends Mutation {
-  override readonly heedsPromotionNote: boolean = false;
-  override readonly reportsPromotion: boolean = false;
+/** PostgreSQL is changed while the outcome of a change of the store is not known. */
+class ActsUnsettled extends Mutation {
+  override readonly settlesFirst: boolean = false;
 }
 
 /** A member answers the recruit with its promise alone: it still streams, or still is a primary. */
@@ -235,7 +232,7 @@ export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
   'LSNs compared across timelines': LsnOnly,
   'a half-cloned member is electable': HalfCloneElectable,
   'the veto of streaming replicas is ignored': NoVeto,
-  'a promotion under way is forgotten': ForgetsPromotion,
+  'names are changed while a change of the store is unsettled': ActsUnsettled,
   'answered before isolated': AnswersBeforeIsolation,
   'a cancelled wait counts as acknowledged': CancelledWaitAcknowledged,
   'no fence when the lease ends': NoLeaseFence,

@@ -58,6 +58,7 @@ export function runScenario({ options, faults }: Scenario, mutation: Mutation = 
     healAll(world);
     const healthy = world.runUntil(() => world.illness() === null, HEALING_MS);
     if (!healthy) return outcome({ code: 'L1', message: `L1: not healthy after ${HEALING_MS} ms: ${world.illness()}` });
+    if (world.store.state.rule === null) return outcome(null);
     const before = world.checks.acknowledgements;
     if (!world.runUntil(() => world.checks.acknowledgements > before, 5000))
       return outcome({ code: 'L1', message: 'L1: healthy, yet no write is acknowledged' });

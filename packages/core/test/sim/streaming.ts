@@ -18,6 +18,7 @@ export class Connection {
   /** As the primary knows it. */
   replicaFlushed = 0;
   repliedAtMs: number;
+  readonly openedAtMs: number;
   #flying = false;
   #senderOpen = true;
   #receiverOpen = true;
@@ -30,6 +31,7 @@ export class Connection {
     this.set = readNames(primary.namesText);
     this.#lives = [primary.life, replica.life];
     this.repliedAtMs = world.now;
+    this.openedAtMs = world.now;
     replica.lastMessageAtMs = world.now;
     this.#keepalive();
   }

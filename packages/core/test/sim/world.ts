@@ -168,10 +168,14 @@ export class World {
     return server?.leads && server.timeline === rule?.timeline ? server : null;
   }
 
+  #asksForPerson(alarm: string): boolean {
+    return [...this.agents.values()].some(agent => agent.alarms.includes(alarm));
+  }
+
   /** Why the cluster is not healthy; null when it is. */
   illness(): string | null {
     const { rule, members, durability, proposal } = this.store.state;
-    if (rule === null) return 'no rule';
+    if (rule === null) return this.#asksForPerson('several-data-directories') ? null : 'no rule';
     if (proposal !== null && proposal.term > rule.term) return 'an election is under way';
     if (!rule.established) return 'the term is not established';
     const { leader } = this;
