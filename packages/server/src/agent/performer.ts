@@ -21,7 +21,7 @@ export class Performer {
   #abort: AbortController | null = null;
   readonly #failures = new Map<Action['kind'], { readonly count: number; readonly untilMs: number }>();
   #running: Promise<void> | null = null;
-  #fencing = false;
+  #fencing: Promise<void> | null = null;
 
   constructor(context: PerformerContext) {
     this.#context = context;
@@ -33,7 +33,7 @@ export class Performer {
   }
 
   get busy(): boolean {
-    return this.#running !== null;
+    return this.#running !== null || this.#fencing !== null;
   }
 
   /** Whether an action of this kind failed so lately that it is not tried again yet. */
@@ -48,19 +48,20 @@ export class Performer {
       return;
     }
     if (action.kind === 'fence') await this.#fence(action, reason, inputs);
-    else if (!this.#running) await this.#begin(action, reason, inputs);
+    else if (!this.busy) await this.#begin(action, reason, inputs);
   }
 
-  /** Cuts off what is under way. Decided anew with every look, but one that is on its way is enough. */
+  /**
+   * Cuts off what is under way. It is decided anew with every look: then the one on its way is joined. Answering at once would wake the agent to
+   * decide it again at once, without ever a turn for the event that ends it.
+   */
   async #fence(action: Extract<Action, { kind: 'fence' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
-    if (this.#fencing) return;
-    this.#fencing = true;
-    try {
-      await this.abort();
-      await this.#begin(action, reason, inputs);
-    } finally {
-      this.#fencing = false;
-    }
+    this.#fencing ??= this.abort()
+      .then(() => this.#begin(action, reason, inputs))
+      .finally(() => {
+        this.#fencing = null;
+      });
+    await this.#fencing;
   }
 
   async #begin(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
