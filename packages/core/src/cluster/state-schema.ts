@@ -1,11 +1,16 @@
 import { z } from 'zod';
 import { formatLsn, parseLsn } from './lsn.ts';
+import type { AckRule } from './rule.ts';
 import { type ClusterState, HISTORY_LIMIT } from './state.ts';
 
 const term = z.number().int().positive();
 const memberId = z.string().regex(/^[a-z][a-z0-9]{0,15}$/);
 
 const ackRule = { term, primary: memberId, cohort: z.array(memberId), acks: z.number().int().nonnegative() };
+
+/** A rule that asks for more than its cohort would let nobody acknowledge and anybody elect. */
+const isPossible = ({ primary, cohort, acks }: AckRule): boolean => !cohort.includes(primary) && acks <= cohort.length;
+const IMPOSSIBLE = 'the cohort holds the primary, or fewer members than must acknowledge';
 
 const trigger = z.enum([
   'bootstrap',
@@ -24,21 +29,31 @@ const schema = z.strictObject({
   name: z.string().min(1).max(63),
   systemId: z.string().regex(/^\d+$/).nullable(),
   proposal: z.strictObject({ term, by: memberId, trigger, atMs: z.number(), noticedMs: z.number() }).nullable(),
-  rule: z.strictObject({ ...ackRule, timeline: term, established: z.boolean(), before: z.array(z.strictObject(ackRule)) }).nullable(),
-  members: z.record(
-    memberId,
-    z.strictObject({
-      id: memberId,
-      host: z.string(),
-      port: z.number().int().min(1).max(65_535),
-      priority: z.number().int().min(0).max(1000),
-      nofailover: z.boolean(),
-      nosync: z.boolean(),
-      zone: z.string().nullable(),
-      readWeight: z.number().min(0).max(1000),
-      lifecycle: z.enum(['member', 'leaving']),
-    }),
-  ),
+  rule: z
+    .strictObject({
+      ...ackRule,
+      timeline: term,
+      established: z.boolean(),
+      before: z.array(z.strictObject(ackRule).refine(isPossible, IMPOSSIBLE)),
+    })
+    .refine(isPossible, IMPOSSIBLE)
+    .nullable(),
+  members: z
+    .record(
+      memberId,
+      z.strictObject({
+        id: memberId,
+        host: z.string(),
+        port: z.number().int().min(1).max(65_535),
+        priority: z.number().int().min(0).max(1000),
+        nofailover: z.boolean(),
+        nosync: z.boolean(),
+        zone: z.string().nullable(),
+        readWeight: z.number().min(0).max(1000),
+        lifecycle: z.enum(['member', 'leaving']),
+      }),
+    )
+    .refine(members => Object.entries(members).every(([id, member]) => member.id === id), 'a member stands under the name of another'),
   intent: z
     .union([
       z.strictObject({ kind: z.literal('switchover'), id: z.string(), to: memberId.nullable(), fromTerm: term, atMs: z.number() }),
@@ -84,12 +99,27 @@ export function parseClusterState(value: unknown): ClusterState {
 }
 
 const LSN_MARK = 'lsn:';
+/** Before a string that itself begins with a mark. */
+const TEXT_MARK = 'text:';
 
 /** JSON text of plain data in which bigints are LSNs (JSON has no bigint). */
 export function encodeState(value: unknown): string {
-  return JSON.stringify(value, (_key, v: unknown) => (typeof v === 'bigint' ? `${LSN_MARK}${formatLsn(v)}` : v), 2);
+  return JSON.stringify(value, (_key, v: unknown) => marked(v), 2);
 }
 
+/** Reads what `encodeState` wrote. Throws SyntaxError or RangeError on anything else. */
 export function decodeState(text: string): unknown {
-  return JSON.parse(text, (_key, v: unknown) => (typeof v === 'string' && v.startsWith(LSN_MARK) ? parseLsn(v.slice(LSN_MARK.length)) : v));
+  return JSON.parse(text, (_key, v: unknown) => unmarked(v));
+}
+
+function marked(value: unknown): unknown {
+  if (typeof value === 'bigint') return `${LSN_MARK}${formatLsn(value)}`;
+  if (typeof value !== 'string') return value;
+  return value.startsWith(LSN_MARK) || value.startsWith(TEXT_MARK) ? `${TEXT_MARK}${value}` : value;
+}
+
+function unmarked(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (value.startsWith(LSN_MARK)) return parseLsn(value.slice(LSN_MARK.length));
+  return value.startsWith(TEXT_MARK) ? value.slice(TEXT_MARK.length) : value;
 }
