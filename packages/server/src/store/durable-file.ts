@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -7,18 +7,30 @@ import { dirname } from 'node:path';
  */
 export function writeDurably(path: string, content: string, mode = 0o600): void {
   const aside = `${path}.new`;
-  const fd = openSync(aside, 'w', mode);
   try {
-    writeSync(fd, content);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    writeAside(aside, content, mode);
+    renameSync(aside, path);
+  } catch (error) {
+    rmSync(aside, { force: true, recursive: true });
+    throw error;
   }
-  renameSync(aside, path);
   const directory = openSync(dirname(path), 'r');
   try {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
+  }
+}
+
+/** Made anew each time (O_EXCL): where PostgreSQL's account may write, it could have laid a symbolic link there. */
+function writeAside(aside: string, content: string, mode: number): void {
+  rmSync(aside, { force: true, recursive: true });
+  const fd = openSync(aside, 'wx', mode);
+  try {
+    // Not writeSync: on a full disk that writes a part, says how much, and does not fail.
+    writeFileSync(fd, content);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }

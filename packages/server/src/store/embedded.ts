@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import {
   type ChangeResult,
   type ClusterState,
@@ -13,6 +13,7 @@ import {
   type VersionedState,
 } from '@understudy/core/cluster';
 import { writeDurably } from './durable-file.ts';
+import { tellAll } from './listeners.ts';
 
 /**
  * The store of one machine: a file that the one supervisor process writes with fsync. Compare-and-swap is trivial since
@@ -23,6 +24,7 @@ export class EmbeddedStore implements Store {
   readonly #reports = new Map<MemberId, MemberReport>();
   readonly #listeners = new Set<StoreListener>();
   #now: VersionedState;
+  #closed = false;
 
   private constructor(path: string, now: VersionedState) {
     this.#path = path;
@@ -52,39 +54,57 @@ export class EmbeddedStore implements Store {
   }
 
   change(expectedRevision: number, next: ClusterState): Promise<ChangeResult> {
+    if (this.#closed) return Promise.reject(new Error('the store is closed'));
     if (this.#now.revision !== expectedRevision) return Promise.resolve({ kind: 'conflict', now: this.#now });
     const now = { revision: expectedRevision + 1, state: next };
     try {
-      copyFileSync(this.#path, `${this.#path}.previous`);
+      keepPrevious(this.#path);
       this.#write(now);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#now = now;
-    for (const listener of this.#listeners) listener.state(now);
+    // A listener may itself change the state: then all have heard the newer one already, and nothing may come out of order.
+    tellAll(this.#listeners, listener => {
+      if (this.#now === now) listener.state(now);
+    });
     return Promise.resolve({ kind: 'done', now });
   }
 
   report(report: MemberReport): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('the store is closed'));
     this.#reports.set(report.id, report);
-    for (const listener of this.#listeners) listener.report(report);
+    tellAll(this.#listeners, listener => listener.report(report));
     return Promise.resolve();
   }
 
   watch(listener: StoreListener): () => void {
     this.#listeners.add(listener);
     listener.state(this.#now);
-    for (const report of this.#reports.values()) listener.report(report);
+    for (const report of this.#reports.values()) if (this.#now.state.members[report.id]) listener.report(report);
     return () => this.#listeners.delete(listener);
   }
 
+  /** From now on the file may belong to another process. */
   close(): Promise<void> {
+    this.#closed = true;
     this.#listeners.clear();
     return Promise.resolve();
   }
 
   #write(now: VersionedState): void {
     writeDurably(this.#path, `${encodeState(now)}\n`);
+  }
+}
+
+/** A courtesy for people who must repair: whole or as it was, and no reason to refuse a change. */
+function keepPrevious(path: string): void {
+  const aside = `${path}.previous.new`;
+  try {
+    copyFileSync(path, aside);
+    renameSync(aside, `${path}.previous`);
+  } catch {
+    rmSync(aside, { force: true });
   }
 }
 

@@ -2,7 +2,8 @@ import type { ChangeResult, ClusterState, MemberReport, VersionedState } from '@
 
 /** One end of a two-way, ordered channel of structured-clone values between two processes of one machine. */
 export interface Link {
-  send(message: unknown): void;
+  /** `onSent`: the message has left this process; what is sent before that waits in memory. Never called on a closed link. */
+  send(message: unknown, onSent?: () => void): void;
   onMessage(listener: (message: unknown) => void): void;
   onClose(listener: () => void): void;
 }
@@ -29,7 +30,7 @@ export interface Envelope {
 /** One named channel of a link; what others say on it is ignored here. */
 export function channel(link: Link, name: string): Link {
   return {
-    send: body => link.send({ channel: name, body } satisfies Envelope),
+    send: (body, onSent) => link.send({ channel: name, body } satisfies Envelope, onSent),
     onMessage: listener =>
       link.onMessage(message => {
         const envelope = message as Partial<Envelope>;

@@ -1,5 +1,6 @@
 import type { ChangeResult, ClusterState, MemberId, MemberReport, Store, StoreListener, VersionedState } from '@understudy/core/cluster';
 import type { Link, StoreMessage, StoreRequest } from './link.ts';
+import { tellAll } from './listeners.ts';
 
 /** Requests that may wait for an answer at once; an agent has a handful. */
 const PENDING_LIMIT = 256;
@@ -63,6 +64,7 @@ export class RemoteStore implements Store {
   }
 
   #receive(message: StoreMessage): void {
+    if (this.#closed) return;
     switch (message.kind) {
       case 'answer':
         this.#take(message.id)?.resolve(message.value as never);
@@ -72,11 +74,11 @@ export class RemoteStore implements Store {
         return;
       case 'state':
         this.#newest = message.now;
-        for (const listener of this.#listeners) listener.state(message.now);
+        tellAll(this.#listeners, listener => listener.state(message.now));
         return;
       case 'heard':
         this.#reports.set(message.report.id, message.report);
-        for (const listener of this.#listeners) listener.report(message.report);
+        tellAll(this.#listeners, listener => listener.report(message.report));
         return;
       default:
         message satisfies never;
