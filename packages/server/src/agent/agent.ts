@@ -15,6 +15,7 @@ import { Housekeeping } from './housekeeping.ts';
 import type { AgentOptions } from './messages.ts';
 import { Performer } from './performer.ts';
 import type { PromiseFile } from './promise-file.ts';
+import type { PromotionNote } from './promotion-note.ts';
 import { requireSystemId } from './repair.ts';
 import { ServerWatcher } from './watcher.ts';
 
@@ -29,6 +30,7 @@ export interface AgentPorts {
   readonly store: Store;
   readonly server: PostgresServer;
   readonly promises: PromiseFile;
+  readonly note: PromotionNote;
   readonly onEvent: (event: EventDraft) => void;
   readonly onLeft: () => void;
 }
@@ -55,6 +57,9 @@ export class Agent {
   #sequence = 0;
   #lastTold = { signature: '', atMs: Number.NEGATIVE_INFINITY };
   #changing = false;
+  /** The outcome of a change that was sent is not known; at the beginning there may be one of an earlier life. */
+  #unsettled = true;
+  #promisedAtMs = Number.NEGATIVE_INFINITY;
   #activeAtMs = Number.NEGATIVE_INFINITY;
   #nudged = false;
   #storeRetryAtMs = 0;
@@ -73,6 +78,7 @@ export class Agent {
       promises: ports.promises,
       facts: this.#facts,
       watcher: this.#watcher,
+      note: ports.note,
       now: monotonicMs,
       systemId: () => requireSystemId(this.#versioned?.state.systemId ?? null),
       say: (kind, message, inputs) => this.#say(kind, message, inputs),
@@ -84,7 +90,12 @@ export class Agent {
 
   /** Runs until `stop`. */
   async run(): Promise<void> {
-    const { store, server } = this.#ports;
+    const { store, server, note } = this.#ports;
+    if (note.exists) {
+      await server.fence();
+      note.remove();
+      this.#say('server-fenced', 'A promotion was begun and not seen to end; the server was killed, so that it cannot take effect later.');
+    }
     if (await server.adopt()) {
       this.#watcher.reset();
       this.#say('server-adopted', `PostgreSQL (process ${server.pid}) still ran and was taken over.`);
@@ -127,13 +138,22 @@ export class Agent {
   async #lookIfDue(): Promise<void> {
     const intervalMs = this.#intervalMs();
     const isUnknown = this.#watcher.report() === null;
-    if (!isUnknown && (this.#performer.busy || monotonicMs() - this.#watcher.lookedAtMs < intervalMs)) return;
+    const isRecent = this.#isCertain() && monotonicMs() - this.#watcher.lookedAtMs < intervalMs;
+    if (!isUnknown && (this.#performer.busy || isRecent)) return;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>(resolve => {
       timer = setTimeout(resolve, intervalMs);
     });
     const look = this.#watcher.look().catch((error: Error) => this.#say('decision', `The server could not be looked at: ${error.message}`));
     await Promise.race([look, limit]).finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Whether what is known of the server was seen after the last change that was made to it and after the last promise: only then may the report
+   * answer an election.
+   */
+  #isCertain(): boolean {
+    return this.#watcher.knownSinceMs >= Math.max(this.#performer.endedAtMs, this.#promisedAtMs);
   }
 
   #step(): void {
@@ -176,6 +196,11 @@ export class Agent {
         return;
       default:
         if (this.#performer.isTooSoon(action.kind)) return;
+        if (action.kind === 'promise') this.#promisedAtMs = monotonicMs();
+        if (action.kind === 'set-synchronous-names' && this.#unsettled) {
+          void this.#settle();
+          return;
+        }
         this.#activeAtMs = monotonicMs();
         void this.#performer
           .perform(action, reason, inputs)
@@ -195,13 +220,34 @@ export class Agent {
     this.#activeAtMs = monotonicMs();
     try {
       const result = await this.#ports.store.change(before.revision, next);
+      this.#unsettled = false;
       this.#hearState(result.now);
       if (result.kind === 'conflict') return;
       for (const event of eventsOfChange(before.state, next, { by: this.#options.member, atMs: Date.now(), reason, inputs }))
         this.#ports.onEvent(event);
     } catch (error) {
+      this.#unsettled = true;
       this.#storeRetryAtMs = monotonicMs() + STORE_RETRY_MS;
       this.#say('decision', `The store could not be changed: ${(error as Error).message}`);
+    } finally {
+      this.#changing = false;
+      this.#nudge();
+    }
+  }
+
+  /**
+   * A change whose answer was lost (by an earlier life of this agent, too) may still come into force. Before PostgreSQL's names follow what the store
+   * seems to say, the unchanged state is swapped for itself: then nothing that was sent before can take effect any more.
+   */
+  async #settle(): Promise<void> {
+    const before = this.#versioned;
+    if (!before || this.#changing || monotonicMs() < this.#storeRetryAtMs) return;
+    this.#changing = true;
+    try {
+      this.#hearState((await this.#ports.store.change(before.revision, before.state)).now);
+      this.#unsettled = false;
+    } catch {
+      this.#storeRetryAtMs = monotonicMs() + STORE_RETRY_MS;
     } finally {
       this.#changing = false;
       this.#nudge();
@@ -236,7 +282,7 @@ export class Agent {
       promisedTerm: this.#ports.promises.term,
       systemId: this.#watcher.systemId,
       server,
-      operation: this.#performer.operation,
+      operation: this.#performer.operation ?? (this.#isCertain() ? null : { kind: 'reconfiguring' }),
       postmasterPid: this.#ports.server.pid,
       serverVersion: this.#watcher.observation?.serverVersion ?? null,
       openTerm: server.kind === 'primary' ? this.#facts.openTerm : null,

@@ -2,6 +2,7 @@ import type { EventDraft, EventKind, MemberId } from '@understudy/core/cluster';
 import type { PostgresServer } from '../postgres/index.ts';
 import type { FactKeeper } from './facts.ts';
 import type { PromiseFile } from './promise-file.ts';
+import type { PromotionNote } from './promotion-note.ts';
 import type { ServerWatcher } from './watcher.ts';
 
 /** What a performer works on. */
@@ -11,6 +12,7 @@ export interface PerformerContext {
   readonly promises: PromiseFile;
   readonly facts: FactKeeper;
   readonly watcher: ServerWatcher;
+  readonly note: PromotionNote;
   readonly now: () => number;
   /** The cluster's system identifier. Throws while it has none. */
   readonly systemId: () => string;

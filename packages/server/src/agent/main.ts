@@ -14,6 +14,7 @@ import { RemoteStore } from '../store/remote.ts';
 import { Agent } from './agent.ts';
 import type { AgentOptions, FromAgent, ToAgent } from './messages.ts';
 import { PromiseFile } from './promise-file.ts';
+import { PromotionNote } from './promotion-note.ts';
 
 /** The program of one agent process. It ends when its supervisor does, and leaves PostgreSQL running: the next agent adopts it. */
 function main(): void {
@@ -62,6 +63,7 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
     store,
     server,
     promises: new PromiseFile(directory),
+    note: new PromotionNote(directory),
     onEvent: event => say({ kind: 'event', event }),
     onLeft: () => say({ kind: 'left' }),
   });

@@ -1,4 +1,4 @@
-import type { Operation } from '@understudy/core/cluster';
+import { type Operation, parseStreamName } from '@understudy/core/cluster';
 import type { Action, Decision } from '@understudy/core/failover';
 import { initialize, PostgresError, type StartAs, type Upstream } from '../postgres/index.ts';
 import type { PerformerContext } from './context.ts';
@@ -22,6 +22,7 @@ export class Performer {
   readonly #failures = new Map<Action['kind'], { readonly count: number; readonly untilMs: number }>();
   #running: Promise<void> | null = null;
   #fencing: Promise<void> | null = null;
+  #endedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: PerformerContext) {
     this.#context = context;
@@ -30,6 +31,11 @@ export class Performer {
   /** The slow operation under way. */
   get operation(): Operation | null {
     return this.#operation;
+  }
+
+  /** When the last action ended (monotonic): what was seen before it tells nothing of the server as it is. */
+  get endedAtMs(): number {
+    return this.#endedAtMs;
   }
 
   get busy(): boolean {
@@ -89,6 +95,7 @@ export class Performer {
     } catch (error) {
       this.#failed(action, error);
     }
+    this.#endedAtMs = now();
     try {
       // Until it has been seen what the action has made of the server, nothing else may be decided.
       await this.#context.watcher.lookAnew();
@@ -135,7 +142,7 @@ export class Performer {
         await this.#start({ role: 'replica', upstream: null });
         return;
       case 'start-primary':
-        await this.#start({ role: 'primary', synchronousNames: toSynchronousNames(action.synchronousNames) });
+        await this.#startPrimary(action);
         return;
       case 'isolate':
         await this.#isolate();
@@ -222,16 +229,35 @@ export class Performer {
 
   /**
    * The names that nobody can satisfy are in force since this server started, so it opens closed: no commit can be acknowledged before the
-   * rule's own names are set. That makes them cost nothing, since they are set while the others begin to follow.
+   * rule's own names are set. That makes them cost nothing, since they are set while the others begin to follow. A promotion that did not
+   * end in time could take effect at any later moment: it ends in a fence.
    */
-  async #promote({ timeline, synchronousNames }: Extract<Action, { kind: 'promote' }>): Promise<void> {
-    const { server, watcher, onProgress } = this.#context;
+  async #promote({ term, timeline, synchronousNames }: Extract<Action, { kind: 'promote' }>): Promise<void> {
+    const { server, watcher, note, onProgress } = this.#context;
     const { synchronousNames: before } = await server.replicationSettings();
     if (before.kind !== 'blocked') await server.setSynchronousNames({ kind: 'blocked' }, SETTINGS_DEADLINE_MS);
-    await server.promote(timeline, PROMOTE_DEADLINE_MS);
+    note.write(term);
+    try {
+      await server.promote(timeline, PROMOTE_DEADLINE_MS);
+    } catch (error) {
+      await server.fence();
+      note.remove();
+      throw error;
+    }
+    note.remove();
     await watcher.lookAnew();
     onProgress();
     await server.setSynchronousNames(toSynchronousNames(synchronousNames), SETTINGS_DEADLINE_MS);
+  }
+
+  /**
+   * Names of this very term that are in the configuration stay: the store may lag behind them (a cohort is shrunk in PostgreSQL first), and those
+   * that were in force when it stopped are the ones that its last acknowledgements rest on.
+   */
+  async #startPrimary({ term, synchronousNames }: Extract<Action, { kind: 'start-primary' }>): Promise<void> {
+    const { synchronousNames: last } = await this.#context.server.replicationSettings();
+    const isOfTerm = last.kind === 'quorum' && last.names.every(name => parseStreamName(name)?.term === term);
+    await this.#start({ role: 'primary', synchronousNames: isOfTerm ? last : toSynchronousNames(synchronousNames) });
   }
 
   /**

@@ -24,6 +24,7 @@ export class ServerWatcher {
   #diskProbedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #knownSinceMs = Number.NEGATIVE_INFINITY;
 
   constructor(server: PostgresServer, config: FailoverConfig, now: () => number) {
     this.#server = server;
@@ -44,6 +45,11 @@ export class ServerWatcher {
   /** When the last look ended, whatever it saw. */
   get lookedAtMs(): number {
     return this.#lookedAtMs;
+  }
+
+  /** When the last look that told something began (monotonic): what is known is true of no moment before that. */
+  get knownSinceMs(): number {
+    return this.#knownSinceMs;
   }
 
   get systemId(): string | null {
@@ -96,6 +102,7 @@ export class ServerWatcher {
   }
 
   async #lookRunning(pid: number): Promise<void> {
+    const beganAtMs = this.#now();
     try {
       const seen = await this.#server.observe(Math.min(1000, this.#config.hangTimeoutMs));
       if (this.#server.pid !== pid) return;
@@ -103,6 +110,7 @@ export class ServerWatcher {
       this.#report = reportOf(seen);
       this.#systemId = seen.systemId;
       this.#answeredAtMs = this.#now();
+      this.#knownSinceMs = beganAtMs;
       if (seen.kind === 'primary') this.#probeDisk();
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
@@ -111,10 +119,12 @@ export class ServerWatcher {
   }
 
   async #lookStopped(): Promise<void> {
+    const beganAtMs = this.#now();
     const stopped = await this.#server.reportStopped();
     if (this.#server.pid !== null) return;
     this.#observation = null;
     this.#report = stopped;
+    this.#knownSinceMs = beganAtMs;
     this.#systemId = stopped.kind === 'absent' ? null : await this.#server.systemId();
   }
 

@@ -114,8 +114,9 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['max_slot_wal_keep_size', `${settings.slotWalKeepMb}MB`],
     // The default of 5 s alone makes a restarted primary wait that long for its replicas.
     ['wal_retrieve_retry_interval', '20ms'],
-    ['wal_receiver_timeout', '2500ms'],
-    ['wal_sender_timeout', '2500ms'],
+    // A quiet stream is asked for a sign of life at half of this: often enough to prove, within the veto's time, that a primary lives.
+    ['wal_receiver_timeout', '2000ms'],
+    ['wal_sender_timeout', '2000ms'],
     ['wal_receiver_status_interval', '1s'],
     ['tcp_keepalives_idle', '5'],
     ['tcp_keepalives_interval', '1'],
