@@ -154,7 +154,6 @@ export class Performer {
       case 'promote':
         await this.#promote(action);
         say('primary-promoted', reason, { ...inputs, term: action.term, timeline: action.timeline });
-        this.#checkpoint();
         return;
       case 'set-synchronous-names':
         await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
@@ -165,6 +164,7 @@ export class Performer {
       case 'confirm':
         facts.noteConfirmed(action.term);
         say('primary-confirmed', reason, { ...inputs, term: action.term });
+        this.#checkpoint();
         return;
       case 'fence': {
         const killed = await server.fence();
@@ -262,7 +262,7 @@ export class Performer {
 
   /**
    * A fast promotion leaves pg_control on the old timeline until a checkpoint, which PostgreSQL spreads over minutes; a rewind, a restart and
-   * our own look at a stopped server go by pg_control. Not awaited: nothing hangs on it.
+   * our own look at a stopped server go by pg_control. Not before the primary is open, whose first commits it would slow down, and not awaited.
    */
   #checkpoint(): void {
     const { server, say } = this.#context;

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Link } from '../store/link.ts';
 import { childLink } from '../store/process-link.ts';
@@ -8,6 +8,8 @@ const FIRST_RESTART_MS = 100;
 const LAST_RESTART_MS = 5000;
 /** A child that lived this long is not taken for one that cannot start. */
 const SETTLED_MS = 10_000;
+/** The log is set aside (one generation) at this size, when a child starts. */
+const LOG_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export interface ChildOptions {
   readonly name: string;
@@ -16,13 +18,13 @@ export interface ChildOptions {
   readonly logFile: string;
   /** Called with each new life of the child: hand it its options, serve it its store. */
   readonly onStart: (link: Link, pid: number) => void;
+  /** Called when a life has ended by itself, or could not begin. */
   readonly onExit: (cause: string) => void;
 }
 
 /** A process of ours that is started again when it dies, ever more slowly if it cannot stay up. */
 export class Child {
   readonly #options: ChildOptions;
-  readonly #log: WriteStream;
   #process: ChildProcess | null = null;
   #restartMs = FIRST_RESTART_MS;
   #timer: NodeJS.Timeout | null = null;
@@ -30,7 +32,6 @@ export class Child {
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    this.#log = createWriteStream(options.logFile, { flags: 'a', mode: 0o600 });
     this.#start();
   }
 
@@ -43,33 +44,68 @@ export class Child {
     this.#wanted = false;
     if (this.#timer) clearTimeout(this.#timer);
     const child = this.#process;
-    if (child && child.exitCode === null && child.signalCode === null) {
-      const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
-      const killer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
-      await ended;
-      clearTimeout(killer);
-    }
-    this.#log.end();
+    if (!child) return;
+    const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
+    const killer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+    await ended;
+    clearTimeout(killer);
   }
 
   #start(): void {
-    const { path, execArgv } = entryPoint(this.#options.entry);
-    const child = fork(path, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv, detached: true });
     const startedAt = performance.now();
-    this.#process = child;
-    child.stdout?.pipe(this.#log, { end: false });
-    child.stderr?.pipe(this.#log, { end: false });
-    child.once('exit', (code, signal) => {
+    const end = (cause: string): void => {
       this.#process = null;
       if (performance.now() - startedAt > SETTLED_MS) this.#restartMs = FIRST_RESTART_MS;
       if (!this.#wanted) return;
-      this.#options.onExit(signal ? `killed by ${signal}` : `exit code ${code}`);
       this.#timer = setTimeout(() => this.#start(), this.#restartMs);
       this.#restartMs = Math.min(this.#restartMs * 2, LAST_RESTART_MS);
-    });
-    child.on('error', error => this.#log.write(`${this.#options.name}: ${error.message}\n`));
-    if (child.pid !== undefined) this.#options.onStart(childLink(child), child.pid);
+      this.#options.onExit(cause);
+    };
+    const child = this.#fork(end);
+    if (!child) return;
+    this.#process = child;
+    child.once('exit', (code, signal) => end(signal ? `killed by ${signal}` : `exit code ${code}`));
+    this.#options.onStart(childLink(child), child.pid!);
   }
+
+  /** Null when there is no process, for which the system has many reasons (no memory, too many processes): `failed` is told, now or soon. */
+  #fork(failed: (cause: string) => void): ChildProcess | null {
+    const { path, execArgv } = entryPoint(this.#options.entry);
+    try {
+      const child = fork(path, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv, detached: true });
+      if (child.pid === undefined) {
+        child.once('error', error => failed(error.message));
+        return null;
+      }
+      this.#keepLog(child);
+      return child;
+    } catch (error) {
+      failed((error as Error).message);
+      return null;
+    }
+  }
+
+  /** A log that cannot be written must stop neither us nor the child: what it says is then read and dropped. */
+  #keepLog(child: ChildProcess): void {
+    const { name, logFile } = this.#options;
+    const log = openLog(logFile);
+    const outputs = [child.stdout!, child.stderr!];
+    log.on('error', () => {
+      for (const output of outputs) output.resume();
+    });
+    for (const output of outputs) output.pipe(log, { end: false });
+    child.on('error', error => log.write(`${name}: ${error.message}\n`));
+    child.once('close', () => log.end());
+  }
+}
+
+function openLog(path: string): WriteStream {
+  try {
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_LIMIT_BYTES) renameSync(path, `${path}.1`);
+  } catch {
+    // Then it grows on.
+  }
+  return createWriteStream(path, { flags: 'a', mode: 0o600 });
 }
 
 /** The program to run: compiled beside us, or the source through tsx when we run from source ourselves (tests). */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UnderstudyError } from '@understudy/core/cluster';
 import { z } from 'zod';
@@ -42,7 +42,7 @@ export function inspectDirectory(paths: ClusterPaths): DirectoryContent {
   } catch (error) {
     throw new UnderstudyError('not-our-directory', { path: paths.root }, { cause: error });
   }
-  // A detached start makes the log folder before anything else.
+  // What is made before the lock is taken and the marker is written.
   if (entries.every(name => name === 'log' || name === 'run')) return { kind: 'new' };
   if (!existsSync(paths.marker)) throw new UnderstudyError('not-our-directory', { path: paths.root });
   return { kind: 'ours', marker: readMarker(paths.marker) };
@@ -73,11 +73,12 @@ function megabytes(bytes: number): string {
   return `${Math.round(bytes / 1_048_576)} MB`;
 }
 
-/** Makes the folders and the marker. PostgreSQL's account must be able to pass through, not to list. */
-export function createDirectory(paths: ClusterPaths, marker: Marker): void {
-  mkdirSync(paths.root, { recursive: true, mode: 0o711 });
-  for (const folder of [paths.members, paths.run, paths.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
-  writeMarker(paths, marker);
+/** Makes a folder, and those above it, unless it is there. PostgreSQL's account must be able to pass through, not to list, whatever the umask is. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o711);
 }
 
 export function writeMarker(paths: ClusterPaths, marker: Marker): void {

@@ -1,5 +1,6 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { type ClusterEvent, type ClusterState, type EventDraft, eventsOfChange } from '@understudy/core/cluster';
+import { tellAll } from '../store/listeners.ts';
 
 /** Events kept in memory for `understudy events` and for clients that resume. */
 const MEMORY_LIMIT = 2000;
@@ -12,10 +13,14 @@ export class EventLog {
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
   readonly #ring: ClusterEvent[];
   #nextId: number;
+  /** The file may end within a line: a crash or a full disk cut it off. */
+  #cutOff: boolean;
 
   constructor(path: string) {
+    const text = textOf(path);
     this.#path = path;
-    this.#ring = readTail(path);
+    this.#cutOff = text !== '' && !text.endsWith('\n');
+    this.#ring = [...eventsIn(textOf(setAside(path))), ...eventsIn(text)].slice(-MEMORY_LIMIT);
     this.#nextId = (this.#ring.at(-1)?.id ?? 0) + 1;
   }
 
@@ -24,7 +29,7 @@ export class EventLog {
     this.#ring.push(event);
     if (this.#ring.length > MEMORY_LIMIT) this.#ring.shift();
     this.#write(event);
-    for (const listener of this.#listeners) listener(event);
+    tellAll(this.#listeners, listener => listener(event));
     return event;
   }
 
@@ -46,26 +51,44 @@ export class EventLog {
   /** A log that cannot be written must not stop a failover: the ring still has the event. */
   #write(event: ClusterEvent): void {
     try {
-      if (existsSync(this.#path) && statSync(this.#path).size > FILE_LIMIT_BYTES) renameSync(this.#path, `${this.#path}.1`);
-      appendFileSync(this.#path, `${JSON.stringify(event)}\n`, { mode: 0o600 });
+      if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > FILE_LIMIT_BYTES) renameSync(this.#path, setAside(this.#path));
+      const line = `${this.#cutOff ? '\n' : ''}${JSON.stringify(event)}\n`;
+      this.#cutOff = true;
+      appendFileSync(this.#path, line, { mode: 0o600 });
+      this.#cutOff = false;
     } catch (error) {
       process.stderr.write(`the event log cannot be written: ${(error as Error).message}\n`);
     }
   }
 }
 
-/** The newest events of the file; a line that was cut off by a crash is left out. */
-function readTail(path: string): ClusterEvent[] {
-  if (!existsSync(path)) return [];
-  const events: ClusterEvent[] = [];
-  for (const line of readFileSync(path, 'utf8')
-    .split('\n')
-    .slice(-MEMORY_LIMIT - 1)) {
-    try {
-      if (line) events.push(JSON.parse(line) as ClusterEvent);
-    } catch {
-      // The last line of a process that was killed while writing.
-    }
+/** The one older generation. */
+function setAside(path: string): string {
+  return `${path}.1`;
+}
+
+/** A log that cannot be read must not stop a cluster from starting. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
   }
-  return events;
+}
+
+function eventsIn(text: string): readonly ClusterEvent[] {
+  return text
+    .split('\n')
+    .slice(-MEMORY_LIMIT - 1)
+    .flatMap(line => eventOf(line) ?? []);
+}
+
+/** Null for a line that was cut off. */
+function eventOf(line: string): ClusterEvent | null {
+  try {
+    const event = JSON.parse(line) as Partial<ClusterEvent> | null;
+    return typeof event?.id === 'number' && typeof event.kind === 'string' ? (event as ClusterEvent) : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UnderstudyError } from '@understudy/core/cluster';
 
 /** Holds a cluster's directory for one supervisor. */
@@ -6,39 +6,34 @@ export interface DirectoryLock {
   release(): void;
 }
 
+const ATTEMPTS = 5;
+
 /** Takes the lock, or throws `already-running`. A lock whose process is gone is taken over. */
 export function lockDirectory(path: string): DirectoryLock {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      const fd = openSync(path, 'wx', 0o600);
-      writeSync(fd, `${process.pid} ${startTicks(process.pid) ?? ''}\n`);
-      closeSync(fd);
-      return { release: () => rmSync(path, { force: true }) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  const own = `${process.pid} ${statOf(process.pid)?.startTicks ?? ''}\n`;
+  const aside = `${path}.${process.pid}`;
+  writeFileSync(aside, own, { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      // A link appears with its content: nobody ever reads a lock that does not say yet whose it is.
+      if (tryLink(aside, path)) return { release: () => release(path, own) };
       const holder = lockHolder(path);
       if (holder !== null) throw new UnderstudyError('already-running', { pid: holder });
-      rmSync(path, { force: true });
+      discardStale(path);
     }
+  } finally {
+    rmSync(aside, { force: true });
   }
-  throw new UnderstudyError('already-running', { pid: 0 });
+  throw new UnderstudyError('already-running', { pid: lockHolder(path) ?? 0 });
 }
 
 /** The live process that holds the lock, or null. The start time guards against a process id that was given out again. */
 export function lockHolder(path: string): number | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-  const [pidText, ticks] = text.trim().split(' ');
+  const [pidText, ticks] = (textOf(path) ?? '').trim().split(' ');
   const pid = Number(pidText);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
-  const now = startTicks(pid);
-  // A dead process that nobody has waited for still answers to signal 0, in a container without init for ever.
-  if (now === 'zombie') return null;
-  return ticks && now !== null && now !== ticks ? null : pid;
+  const now = statOf(pid)?.startTicks;
+  return ticks && now && now !== ticks ? null : pid;
 }
 
 /** A zombie counts as dead: in a container nobody may ever collect it. */
@@ -51,18 +46,48 @@ export function isAlive(pid: number): boolean {
   return statOf(pid)?.state !== 'Z';
 }
 
-/** When a process started, in the kernel's ticks; `zombie` when it has ended; null where there is no /proc. */
-function startTicks(pid: number): string | null {
-  return statOf(pid)?.startTicks ?? null;
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
 }
 
-/** Fields 3 (state) and 22 (start time) of /proc/PID/stat (proc_pid_stat(5)); the name before them may hold anything. */
-function statOf(pid: number): { state: string; startTicks: string } | null {
+/**
+ * Two may find the same lock stale, and one of them may have replaced it by now: so it is moved away, which only one can do, looked at
+ * again, and put back if it is somebody's after all.
+ */
+function discardStale(path: string): void {
+  const moved = `${path}.stale.${process.pid}`;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0]!, startTicks: fields[19]! };
+    renameSync(path, moved);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return;
+  }
+  if (lockHolder(moved) !== null) tryLink(moved, path);
+  rmSync(moved, { force: true });
+}
+
+function release(path: string, own: string): void {
+  if (textOf(path) === own) rmSync(path, { force: true });
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
   } catch {
     return null;
   }
+}
+
+/** Fields 3 (state) and 22 (start time, in ticks) of /proc/PID/stat (proc_pid_stat(5)); the name before them may hold anything. Null where there is no /proc. */
+function statOf(pid: number): { state: string; startTicks: string } | null {
+  const stat = textOf(`/proc/${pid}/stat`);
+  if (stat === null) return null;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0]!, startTicks: fields[19]! };
 }

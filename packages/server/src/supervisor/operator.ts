@@ -4,22 +4,25 @@ import {
   type ClusterState,
   type Intent,
   type MemberId,
+  type MemberSpec,
   REPLICAS_MAX,
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
 import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
+import { withConnection } from '../postgres/connection.ts';
 import { SUPERUSER } from '../postgres/credentials.ts';
 import type { EmbeddedStore } from '../store/embedded.ts';
 import type { EventLog } from './event-log.ts';
 import { newMember, nextMemberId } from './members.ts';
-import { choosePort } from './ports.ts';
+import { authority, choosePort } from './ports.ts';
 import type { Secrets } from './secrets.ts';
 
 /** A change of the store that others get ahead of is tried again so many times. */
 const CHANGE_ATTEMPTS = 20;
 const POLL_MS = 20;
+const CHECKPOINT_DEADLINE_MS = 60_000;
 
 export interface OperatorPorts {
   readonly store: EmbeddedStore;
@@ -63,7 +66,7 @@ export class Operator implements ClusterFacade {
   url(role: 'router' | 'primary' | 'replica'): string {
     const { secrets, settings, routerPort } = this.#ports;
     const at = role === 'router' ? { host: settings.host, port: routerPort } : this.#memberOf(role);
-    return `postgres://${SUPERUSER}:${encodeURIComponent(secrets.superuser)}@${at.host}:${at.port}/postgres`;
+    return `postgres://${SUPERUSER}:${encodeURIComponent(secrets.superuser)}@${authority(at.host, at.port)}/postgres`;
   }
 
   async perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult> {
@@ -101,6 +104,8 @@ export class Operator implements ClusterFacade {
     timeoutMs: number,
   ): Promise<OperationResult> {
     const id = randomUUID();
+    let fromTerm = 0;
+    if (request.kind === 'switchover') await this.#shortenShutdown();
     await this.#change(
       state => {
         const { rule } = state;
@@ -109,7 +114,8 @@ export class Operator implements ClusterFacade {
         if (state.intent) throw new UnderstudyError('intent-pending', { kind: state.intent.kind });
         if (request.to !== null) this.#requireMember(state, request.to);
         if (request.to === rule.primary) throw new UnderstudyError('intent-refused', { why: `${request.to} is the primary already.` });
-        const base = { id, to: request.to, fromTerm: rule.term, atMs: Date.now() };
+        fromTerm = rule.term;
+        const base = { id, to: request.to, fromTerm, atMs: Date.now() };
         const intent: Intent =
           request.kind === 'switchover'
             ? { kind: 'switchover', ...base }
@@ -118,19 +124,36 @@ export class Operator implements ClusterFacade {
       },
       `An operator asked for a ${request.kind}${request.to ? ` to ${request.to}` : ''}.`,
     );
+    // That the wish is gone says nothing: the event, which comes a moment later from the agent that did it, says what became of it and why.
+    let outcome: ClusterEvent | undefined;
+    const hasNewTerm = ({ intent, rule }: ClusterState): boolean => intent?.id !== id && (rule?.term ?? 0) > fromTerm;
     await this.#until(
-      () => this.state().intent?.id !== id,
+      () => (outcome = this.#outcomeOf(id)) !== undefined || hasNewTerm(this.state()),
       `The ${request.kind}`,
       timeoutMs,
       () => this.#withdraw(id),
     );
-    const outcome = this.#ports.events
-      .after(0, Number.MAX_SAFE_INTEGER)
-      .findLast(e => e.inputs['intent'] === id && e.kind !== `${request.kind}-requested`);
     if (outcome?.kind === 'intent-refused') throw new UnderstudyError('intent-refused', { why: outcome.message });
     await this.#until(() => this.status().primary !== null && this.status().verdict !== 'no-primary', 'An open primary', timeoutMs);
     const { primary, term } = this.status();
     return { message: `${primary} is the primary of term ${term}.`, member: primary, term };
+  }
+
+  #outcomeOf(intentId: string): ClusterEvent | undefined {
+    const ends = ({ kind }: ClusterEvent): boolean => kind === 'intent-done' || kind === 'intent-refused';
+    return this.#ports.events.after(0, Number.MAX_SAFE_INTEGER).findLast(event => ends(event) && event.inputs['intent'] === intentId);
+  }
+
+  /**
+   * A checkpoint while clients still work leaves little for the one at shutdown, which they have to wait for. It only saves time: where it fails,
+   * the switchover says by itself what is wrong.
+   */
+  async #shortenShutdown(): Promise<void> {
+    const primary = this.status().members.find(m => m.role === 'primary');
+    if (!primary || this.state().paused) return;
+    const { host, port } = primary;
+    const endpoint = { host, port, password: this.#ports.secrets.superuser };
+    await withConnection(endpoint, { deadlineMs: CHECKPOINT_DEADLINE_MS }, c => c.query('CHECKPOINT')).catch(() => undefined);
   }
 
   /** A wish that nobody has begun to fulfil is taken back when its time is over; one under way is left to end. */
@@ -142,19 +165,30 @@ export class Operator implements ClusterFacade {
   }
 
   async #addReplica(timeoutMs: number): Promise<OperationResult> {
-    const { settings, takenPorts } = this.#ports;
-    let added: MemberId = '';
-    const taken = new Set([...takenPorts(), ...Object.values(this.state().members).map(m => m.port)]);
-    const port = await choosePort(settings.host, { port: settings.memberPort, explicit: false, flag: 'memberPort' }, taken);
-    await this.#change(state => {
-      if (Object.keys(state.members).length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
-      added = nextMemberId(state);
-      return { ...state, members: { ...state.members, [added]: newMember(added, settings.host, port) } };
-    }, 'An operator asked for another replica.');
+    const { id, port } = await this.#join();
     const isReady = (): boolean =>
-      this.status().members.some(m => m.id === added && m.role === 'replica' && m.state === 'running' && m.detail === null);
-    await this.#until(isReady, `A running ${added}`, timeoutMs);
-    return { message: `${added} follows the primary on port ${port}.`, member: added, term: this.status().term };
+      this.status().members.some(m => m.id === id && m.role === 'replica' && m.state === 'running' && m.detail === null);
+    await this.#until(isReady, `A running ${id}`, timeoutMs);
+    return { message: `${id} follows the primary on port ${port}.`, member: id, term: this.status().term };
+  }
+
+  /** Puts a new member into the state. Another one that joins at the same moment may take the port that was found free: then the next is tried. */
+  async #join(): Promise<MemberSpec> {
+    const { settings, takenPorts } = this.#ports;
+    const portsOf = (state: ClusterState): readonly number[] => Object.values(state.members).map(m => m.port);
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const taken = new Set([...takenPorts(), ...portsOf(this.state())]);
+      const port = await choosePort(settings.host, { port: settings.memberPort, explicit: false, flag: 'memberPort' }, taken);
+      let added: MemberSpec | null = null;
+      await this.#change(state => {
+        if (state.paused) throw new UnderstudyError('cluster-paused');
+        if (Object.keys(state.members).length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
+        added = portsOf(state).includes(port) ? null : newMember(nextMemberId(state), settings.host, port);
+        return added ? { ...state, members: { ...state.members, [added.id]: added } } : state;
+      }, 'An operator asked for another replica.');
+      if (added) return added;
+    }
+    throw new UnderstudyError('timed-out', { what: 'A change of the state', limitMs: 0 });
   }
 
   async #removeReplica(id: MemberId, timeoutMs: number): Promise<OperationResult> {
@@ -195,7 +229,8 @@ export class Operator implements ClusterFacade {
         await onLate?.();
         throw new UnderstudyError('timed-out', { what, limitMs });
       }
-      await new Promise(resolve => setTimeout(resolve, POLL_MS));
+      // A wait for something that may never come does not keep a supervisor that has stopped from ending.
+      await new Promise(resolve => setTimeout(resolve, POLL_MS).unref());
     }
   }
 

@@ -5,7 +5,7 @@ import { type Account, chooseAccount } from '../postgres/account.ts';
 import { embeddedProvider, type Provider, systemProvider } from '../postgres/provider.ts';
 import type { LoadedSettings } from '../settings/load.ts';
 import { EmbeddedStore } from '../store/embedded.ts';
-import { createDirectory, hasMemberData, inspectDirectory, type Marker, requireSpace, requireVersion, writeMarker } from './directory.ts';
+import { hasMemberData, inspectDirectory, makeFolder, type Marker, requireSpace, requireVersion, writeMarker } from './directory.ts';
 import { toUserError } from './errors.ts';
 import { type DirectoryLock, lockDirectory } from './lock.ts';
 import { durabilityOf, initialState, newMember } from './members.ts';
@@ -28,24 +28,45 @@ export interface PreparedCluster {
   readonly created: boolean;
 }
 
+type Programs = Pick<PreparedCluster, 'account' | 'provider'>;
+
 /**
- * Takes up an existing cluster or makes the files of a new one. All checks come before the first write, so that bad input touches
- * nothing. Throws errors of the catalogue.
+ * Takes up an existing cluster or makes the files of a new one. All checks of a new one come before the first write, so that bad input touches
+ * nothing; what exists is read only under the lock, since until then another supervisor may still change it. Throws errors of the catalogue.
  */
 export async function prepareCluster(loaded: LoadedSettings, directory: string): Promise<PreparedCluster> {
-  const { settings } = loaded;
   const paths = clusterPaths(directory);
+  const isNew = inspectDirectory(paths).kind === 'new';
+  const programs = await findPrograms(loaded.settings);
+  const { version } = programs.provider;
+  requireVersion(paths, version.major, version.text);
+  if (isNew) {
+    requireSpace(paths.root, loaded.settings.replicas + 1);
+    await choosePorts(loaded, null);
+  }
+  for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
+  const lock = lockDirectory(paths.lock);
+  try {
+    return { paths, lock, ...programs, ...(await takeUp(loaded, paths, programs)) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function takeUp(
+  loaded: LoadedSettings,
+  paths: ClusterPaths,
+  { provider }: Programs,
+): Promise<Pick<PreparedCluster, 'store' | 'secrets' | 'ports' | 'created'>> {
+  const { settings } = loaded;
   const content = inspectDirectory(paths);
-  const { account, provider } = await findPrograms(settings);
-  requireVersion(paths, provider.version.major, provider.version.text);
-  const wantsStore = content.kind === 'ours' && existsSync(paths.state);
-  if (!wantsStore && hasMemberData(paths)) throw new UnderstudyError('state-corrupt', { path: paths.state, why: 'it is missing' });
-  const known = wantsStore ? EmbeddedStore.open(paths.state) : null;
-  const knownSecrets = wantsStore ? readSecrets(paths.secrets) : null;
-  if (!known) requireSpace(paths.root, settings.replicas + 1);
   const marker = content.kind === 'ours' ? content.marker : null;
+  const created = marker === null || !existsSync(paths.state);
+  if (created && hasMemberData(paths)) throw new UnderstudyError('state-corrupt', { path: paths.state, why: 'it is missing' });
+  const known = created ? null : { store: EmbeddedStore.open(paths.state), secrets: readSecrets(paths.secrets) };
   const ports = await choosePorts(loaded, marker);
-  const next: Marker = {
+  writeMarker(paths, {
     schema: 1,
     cluster: marker?.cluster ?? settings.cluster,
     createdAtMs: marker?.createdAtMs ?? Date.now(),
@@ -53,22 +74,17 @@ export async function prepareCluster(loaded: LoadedSettings, directory: string):
     major: provider.version.major,
     port: ports.router,
     httpPort: ports.http,
-  };
-  createDirectory(paths, next);
-  const lock = lockDirectory(paths.lock);
-  try {
-    writeMarker(paths, next);
-    const secrets = knownSecrets ?? createSecrets(paths.secrets);
-    const store = known ?? EmbeddedStore.create(paths.state, await firstState(settings, ports));
-    if (known) await refresh(known, loaded);
-    return { paths, lock, store, secrets, provider, account, ports, created: known === null };
-  } catch (error) {
-    lock.release();
-    throw error;
+  });
+  makeFolder(paths.members);
+  if (known) {
+    await refresh(known.store, loaded);
+    return { ...known, ports, created };
   }
+  const secrets = createSecrets(paths.secrets);
+  return { store: EmbeddedStore.create(paths.state, await firstState(settings, ports)), secrets, ports, created };
 }
 
-async function findPrograms(settings: Settings): Promise<{ account: Account | null; provider: Provider }> {
+async function findPrograms(settings: Settings): Promise<Programs> {
   try {
     const account = await chooseAccount();
     const provider =

@@ -19,7 +19,9 @@ export class ProgressTeller {
     const before = this.#steps.get(id);
     const now = stepOf(report);
     if (before && before !== now) {
-      this.#listener({ kind: 'step', member: id, step: before, state: 'done', message: `${id}: ${DONE[before]}` });
+      const failed = cameToNothing(before, report);
+      const message = `${id}: ${failed ? `${DOING[before]} failed` : DONE[before]}`;
+      this.#listener({ kind: 'step', member: id, step: before, state: failed ? 'failed' : 'done', message });
       this.#steps.delete(id);
     }
     if (!now) return;
@@ -45,6 +47,11 @@ function stepOf({ operation, server }: MemberReport): ProgressStep | null {
   if (operation?.kind === 'cloning') return 'clone';
   if (operation?.kind === 'starting' || server.kind === 'starting') return 'start';
   return null;
+}
+
+/** With nothing under way any more, and still no data directory, or no server after a start. */
+function cameToNothing(step: ProgressStep, { operation, server }: MemberReport): boolean {
+  return operation === null && (server.kind === 'absent' || (server.kind === 'stopped' && step === 'start'));
 }
 
 const DOING: Record<ProgressStep, string> = {

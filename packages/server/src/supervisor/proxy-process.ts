@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EventDraft, FailoverConfig, Store } from '@understudy/core/cluster';
+import { type EventDraft, type FailoverConfig, type Store, UnderstudyError } from '@understudy/core/cluster';
 import type { RouterStatus } from '../api/types.ts';
 import type { FromProxy, ToProxy } from '../proxy/messages.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
@@ -24,7 +24,7 @@ export interface ProxyProcessOptions {
 export class ProxyProcess {
   readonly #options: ProxyProcessOptions;
   readonly #child: Child;
-  /** Resolves when it first listens; rejects when it says that it cannot. */
+  /** Resolves when it first listens; rejects with `supervisor-failed` when it cannot, ends or is stopped before that. */
   readonly listening: Promise<void>;
   #settleListening: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #control: Link | null = null;
@@ -41,7 +41,11 @@ export class ProxyProcess {
       entry: 'proxy/main',
       logFile: join(options.logDirectory, 'proxy.log'),
       onStart: link => this.#begin(link),
-      onExit: cause => options.onEvent(draft('router-warning', null, `The proxy ended (${cause}); it is started again.`)),
+      onExit: cause => {
+        this.#stats = null;
+        this.#giveUpListening(`the router ended (${cause})`);
+        options.onEvent(draft('router-warning', null, `The proxy ended (${cause}); it is started again.`));
+      },
     });
   }
 
@@ -57,6 +61,7 @@ export class ProxyProcess {
   }
 
   async stop(): Promise<void> {
+    this.#giveUpListening('the router was stopped');
     this.#control?.send({ kind: 'stop' } satisfies ToProxy);
     await this.#child.stop(STOP_DEADLINE_MS);
   }
@@ -68,6 +73,10 @@ export class ProxyProcess {
     control.onMessage(message => this.#hear(message as FromProxy));
     serveStore(store, channel(link, 'store'));
     control.send({ kind: 'begin', options: proxy, failover } satisfies ToProxy);
+  }
+
+  #giveUpListening(why: string): void {
+    this.#settleListening?.reject(new UnderstudyError('supervisor-failed', { why, log: this.#options.logDirectory }));
   }
 
   #hear(said: FromProxy): void {
@@ -86,7 +95,7 @@ export class ProxyProcess {
         onDrained(said.intentId);
         return;
       case 'failed':
-        this.#settleListening?.reject(new Error(said.message));
+        this.#giveUpListening(said.message);
         onEvent(draft('router-warning', null, said.message));
         return;
       default:

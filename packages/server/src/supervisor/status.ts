@@ -54,8 +54,8 @@ export function statusDocument(inputs: StatusInputs): StatusDocument {
     endpoints: inputs.endpoints,
     members,
     router: inputs.router,
-    alarms: [...inputs.reports.values()].flatMap(({ report }) =>
-      report.alarms.map(code => ({ member: report.id, code, message: inputs.describeAlarm(code) })),
+    alarms: members.flatMap(({ id }) =>
+      (inputs.reports.get(id)?.report.alarms ?? []).map(code => ({ member: id, code, message: inputs.describeAlarm(code) })),
     ),
     supervisorPid: inputs.supervisorPid,
     dataDirectory: inputs.dataDirectory,

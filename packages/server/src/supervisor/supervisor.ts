@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import {
+  type ClusterState,
   type EventDraft,
   type MemberId,
   type MemberSpec,
@@ -17,7 +18,9 @@ import { Hearing } from './hearing.ts';
 import { LagClock } from './lag-clock.ts';
 import { draft, MemberProcess } from './member-process.ts';
 import { Operator } from './operator.ts';
+import { stopOrphans, stopServers } from './orphans.ts';
 import { memberDirectory } from './paths.ts';
+import { authority } from './ports.ts';
 import { BINARY_COPIES, type PreparedCluster } from './prepare-cluster.ts';
 import { ProgressTeller } from './progress-teller.ts';
 import type { ProgressListener } from './progress.ts';
@@ -48,7 +51,8 @@ export class Supervisor {
   readonly #hearing = new Hearing();
   readonly #lag = new LagClock();
   readonly #members = new Map<MemberId, MemberProcess>();
-  readonly #removals = new Set<Promise<void>>();
+  /** Members that are being taken down: their names may not be used again before that is done. */
+  readonly #removals = new Map<MemberId, Promise<void>>();
   readonly #progress: ProgressTeller;
   #proxy: ProxyProcess | null = null;
   #api: ApiServer | null = null;
@@ -107,7 +111,7 @@ export class Supervisor {
       reports: this.#hearing.aged(nowMs),
       agentPids: new Map([...this.#members].flatMap(([id, { pid }]) => (pid === null ? [] : [[id, pid] as const]))),
       router: this.#proxy?.status() ?? { clients: 0, reads: {}, writes: 0, held: 0, pid: null },
-      endpoints: { router: this.facade.url('router'), http: `http://${settings.httpHost}:${this.#cluster.ports.http}` },
+      endpoints: { router: this.facade.url('router'), http: `http://${authority(settings.httpHost, this.#cluster.ports.http)}` },
       lag: this.#lag,
       nowMs,
       unreachableMs: Math.max(2000, settings.failover.leaseMs * 2),
@@ -132,34 +136,50 @@ export class Supervisor {
     }
   }
 
-  /** Ends everything in the order in which nothing is lost: clients first, then the primary, so that its replicas get all of its WAL, then these. */
+  /**
+   * Ends everything in the order in which nothing is lost: clients first, then the primary, so that its replicas get all of its WAL, then these.
+   * Never rejects: what went wrong is in the exit code of `whenStopped`.
+   */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stop().finally(() => this.#markStopped(0));
+    this.#stopping ??= this.#stop().then(
+      () => this.#markStopped(0),
+      (error: Error) => {
+        process.stderr.write(`the cluster was not stopped cleanly: ${error.stack ?? error.message}\n`);
+        this.#markStopped(1);
+      },
+    );
     return this.#stopping;
   }
 
   async #stop(): Promise<void> {
     const { store, paths, lock } = this.#cluster;
     this.#say(draft('cluster-stopping', null, 'The cluster is stopped.'));
-    await this.#proxy?.stop();
+    try {
+      await this.#proxy?.stop();
+      await this.#stopMembers();
+      this.#unwatch?.();
+      await this.#api?.close();
+      await store.close();
+    } finally {
+      removeRuntime(paths.runtime);
+      lock.release();
+    }
+  }
+
+  async #stopMembers(): Promise<void> {
+    const { store, paths } = this.#cluster;
     const primary = store.current.state.rule?.primary;
     const leader = primary === undefined ? undefined : this.#members.get(primary);
     await leader?.stop(SHUTDOWN_DEADLINE_MS);
     await Promise.all([...this.#members.values()].filter(member => member !== leader).map(member => member.stop(SHUTDOWN_DEADLINE_MS)));
-    await Promise.all(this.#removals);
-    this.#unwatch?.();
-    await this.#api?.close();
-    await store.close();
-    removeRuntime(paths.runtime);
-    lock.release();
+    await Promise.all(this.#removals.values());
+    // Of an agent that was dead just now, or was killed at its deadline.
+    await stopOrphans(paths.root, SHUTDOWN_DEADLINE_MS);
   }
 
   #listener(): StoreListener {
     return {
-      state: ({ state }) => {
-        for (const spec of Object.values(state.members)) if (!this.#members.has(spec.id) && !this.#stopping) this.#startMember(spec);
-        for (const id of this.#members.keys()) if (!state.members[id]) this.#track(this.#removeMember(id));
-      },
+      state: ({ state }) => this.#matchMembers(state),
       report: report => {
         this.#hearing.note(report, monotonicMs());
         this.#progress.report(report);
@@ -167,6 +187,15 @@ export class Supervisor {
         if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
       },
     };
+  }
+
+  /** One agent for each member of the state, once nothing is left of an earlier member of that name. */
+  #matchMembers(state: ClusterState): void {
+    for (const id of this.#members.keys()) if (!state.members[id]) this.#removeMember(id);
+    if (this.#stopping) return;
+    for (const spec of Object.values(state.members)) {
+      if (!this.#members.has(spec.id) && !this.#removals.has(spec.id)) this.#startMember(spec);
+    }
   }
 
   #startMember(spec: MemberSpec): void {
@@ -194,20 +223,25 @@ export class Supervisor {
     );
   }
 
-  /** A member that the rule-keepers have taken off the list: its process ends, its directory goes. */
-  async #removeMember(id: MemberId): Promise<void> {
+  #removeMember(id: MemberId): void {
     const member = this.#members.get(id);
     this.#members.delete(id);
-    this.#hearing.forget(id);
-    await member?.stop(SHUTDOWN_DEADLINE_MS);
-    await rm(memberDirectory(this.#cluster.paths, id), { recursive: true, force: true });
+    const removal = this.#takeDown(id, member)
+      .catch((error: Error) => this.#say(draft('decision', id, `${id} could not be removed: ${error.message}`)))
+      .finally(() => {
+        this.#removals.delete(id);
+        this.#matchMembers(this.#cluster.store.current.state);
+      });
+    this.#removals.set(id, removal);
   }
 
-  #track(removal: Promise<void>): void {
-    this.#removals.add(removal);
-    void removal
-      .catch((error: Error) => this.#say(draft('decision', null, `A member could not be removed: ${error.message}`)))
-      .finally(() => this.#removals.delete(removal));
+  /** A member that the rule-keepers have taken off the list: its processes end, its directory goes. */
+  async #takeDown(id: MemberId, member: MemberProcess | undefined): Promise<void> {
+    const directory = memberDirectory(this.#cluster.paths, id);
+    await member?.stop(SHUTDOWN_DEADLINE_MS);
+    await stopServers([directory], SHUTDOWN_DEADLINE_MS);
+    this.#hearing.forget(id);
+    await rm(directory, { recursive: true, force: true });
   }
 
   #startProxy(): void {
