@@ -1,1 +1,1 @@
-export {};
+export { Pool, type PoolConfig, type RouteInfo } from './pool.ts';
