@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
-import { inspectDirectory } from '../supervisor/directory.ts';
+import { inspectDirectory, makeFolder } from '../supervisor/directory.ts';
 import { type ClusterPaths, clusterPaths } from '../supervisor/paths.ts';
 import { type BackgroundMessage, errorOf } from './background.ts';
 import type { CommandContext } from './context.ts';
@@ -19,7 +19,7 @@ const LOG_TAIL_LINES = 15;
 export async function startDetached(directory: string, context: CommandContext, json: boolean): Promise<ExitCode> {
   const paths = clusterPaths(directory);
   inspectDirectory(paths);
-  mkdirSync(paths.log, { recursive: true, mode: 0o711 });
+  makeFolder(paths.log);
   const logFile = join(paths.log, 'supervisor.log');
   const view = progressView(context.terminal);
   const child = spawnSupervisor(logFile);

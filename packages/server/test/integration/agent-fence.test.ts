@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_FAILOVER, type EventDraft, type MemberReport } from '@understudy/core/cluster';
 import { Agent } from '../../src/agent/agent.ts';
 import { PromiseFile } from '../../src/agent/promise-file.ts';
+import { PromotionNote } from '../../src/agent/promotion-note.ts';
 import { giveTo, PostgresServer } from '../../src/postgres/index.ts';
 import { EmbeddedStore } from '../../src/store/embedded.ts';
 import { initialState, newMember } from '../../src/supervisor/members.ts';
@@ -47,7 +48,14 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       credentials: CREDENTIALS,
       failover: DEFAULT_FAILOVER,
     },
-    { store, server, promises: new PromiseFile(directory), onEvent: event => events.push(event), onLeft: () => undefined },
+    {
+      store,
+      server,
+      promises: new PromiseFile(directory),
+      note: new PromotionNote(directory),
+      onEvent: event => events.push(event),
+      onLeft: () => undefined,
+    },
   );
   const running = agent.run();
   const isOpen = (term: number) => eventually(async () => report?.openTerm === term, `a primary open in term ${term}`);
