@@ -4,7 +4,7 @@ import { clone } from '../../src/postgres/index.ts';
 import { DEFAULT_PROXY_OPTIONS, type ProxyOptions } from '../../src/proxy/options.ts';
 import type { ProxyEvent, TopologySource } from '../../src/proxy/ports.ts';
 import { ProxyServer } from '../../src/proxy/proxy-server.ts';
-import { type Bench, CREDENTIALS, eventually, type Member, openBench, sql, startPrimary } from './postgres-fixture.ts';
+import { type Bench, CREDENTIALS, eventually, type Member, openBench, startPrimary } from './postgres-fixture.ts';
 
 /** A topology that the test itself sets. */
 export class ManualTopology implements TopologySource {
@@ -146,5 +146,3 @@ export async function client(on: ProxyBench, config: pg.ClientConfig = {}): Prom
 
 export const lastRoute = async (of: pg.Client): Promise<string> =>
   String((await of.query('SHOW understudy.last_route')).rows[0]?.['understudy.last_route']);
-
-export { sql };

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { type Append, check, type History, longestGapMs } from './checker.ts';
+import { FAULTS, plan } from './faults.ts';
+import { runChaos } from './run.ts';
+
+function append(item: string, change: Partial<Append> = {}): Append {
+  return { key: 1, item, sentAtMs: 0, endedAtMs: 10, outcome: 'acknowledged', ...change };
+}
+
+function history(change: Partial<History>): History {
+  return { appends: [append('1:1')], reads: [], final: new Map([[1, ['1:1']]]), elections: [], ...change };
+}
+
+describe('the checker', () => {
+  const clean = { lost: [], doubled: [], undead: [], stale: [], contradicted: [], splitTerms: [] };
+
+  it('finds nothing where nothing is wrong', () => {
+    const reads = [
+      { key: 1, sentAtMs: 5, items: [] },
+      { key: 1, sentAtMs: 20, items: ['1:1'] },
+    ];
+    expect(
+      check(
+        history({
+          reads,
+          elections: [
+            { term: 1, primary: 'n1' },
+            { term: 1, primary: 'n1' },
+          ],
+        }),
+      ),
+    ).toEqual(clean);
+  });
+
+  it.each([
+    ['a lost write', { final: new Map([[1, []]]) }, { lost: ['1:1'] }],
+    ['a write that is there twice', { final: new Map([[1, ['1:1', '1:1']]]) }, { doubled: ['1:1'] }],
+    ['a write that came back', { appends: [append('1:1', { outcome: 'rolled-back' })] }, { undead: ['1:1'] }],
+    ['a stale read', { reads: [{ key: 1, sentAtMs: 11, items: [] }] }, { stale: ['key 1 at 11 ms misses 1:1'] }],
+    ['something shown that is gone', { reads: [{ key: 1, sentAtMs: 5, items: ['2:1'] }] }, { contradicted: ['key 1 at 5 ms'] }],
+    [
+      'two primaries of a term',
+      {
+        elections: [
+          { term: 2, primary: 'n1' },
+          { term: 2, primary: 'n2' },
+        ],
+      },
+      { splitTerms: [2] },
+    ],
+  ] as const)('finds %s', (_, change, found) => {
+    expect(check(history(change as Partial<History>))).toEqual({ ...clean, ...found });
+  });
+
+  it('does not hold an unknown outcome against anybody, there or not', () => {
+    const appends = [append('1:1'), append('1:2', { outcome: 'unknown' }), append('1:3', { outcome: 'unknown' })];
+    expect(check(history({ appends, final: new Map([[1, ['1:1', '1:3']]]) }))).toEqual(clean);
+  });
+
+  it('measures the longest gap around a fault', () => {
+    const appends = [10, 20, 520, 530].map(endedAtMs => append('x', { endedAtMs }));
+    expect([longestGapMs(appends, 15, 600), longestGapMs(appends, 525, 600)]).toEqual([500, 10]);
+  });
+});
+
+describe('the plan', () => {
+  it('comes from the seed alone, and leaves no fault out', () => {
+    const first = (seed: number) => {
+      const faults = plan(seed);
+      return FAULTS.map(() => faults.next().value);
+    };
+    expect(first(7)).toEqual(first(7));
+    expect(first(7)).not.toEqual(first(8));
+    expect(first(7).toSorted()).toEqual([...FAULTS].sort());
+  });
+});
+
+describe('a cluster under faults', () => {
+  it('G2, G3, G4, G6: loses nothing acknowledged, shows nothing stale, and tells clients the truth', async () => {
+    const report = await runChaos({ seed: 20, durationMs: 50_000, replicas: 2 });
+    expect(report.surprises).toEqual([]);
+    expect(report.verdict).toEqual({ lost: [], doubled: [], undead: [], stale: [], contradicted: [], splitTerms: [] });
+    expect(report.faults.length).toBeGreaterThan(3);
+    expect(report.acknowledged).toBeGreaterThan(500);
+  }, 400_000);
+});

@@ -1,0 +1,77 @@
+import pg from 'pg';
+import type { Append, ListRead, Outcome } from './checker.ts';
+
+export const KEYS = 8;
+
+/** Appends to lists through the endpoint, and reads of whole lists on other connections; all of it recorded. */
+export class Workload {
+  readonly appends: Append[] = [];
+  readonly reads: ListRead[] = [];
+  /** Errors that no client should ever see, by SQLSTATE and words. */
+  readonly surprises: string[] = [];
+  readonly #url: string;
+  readonly #running: Promise<void>[] = [];
+  #stopped = false;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async prepare(): Promise<void> {
+    const client = await this.#connect();
+    await client.query('create table lists(key int primary key, items text[] not null)');
+    await client.query(`insert into lists select k, '{}' from generate_series(0, ${KEYS - 1}) k`);
+    await client.end();
+  }
+
+  start(writers: number, readers: number): void {
+    for (let id = 1; id <= writers; id++) this.#running.push(this.#write(id));
+    for (let id = 1; id <= readers; id++) this.#running.push(this.#read(id));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#running);
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.#url });
+    client.on('error', error => this.surprises.push(`connection lost: ${error.message}`));
+    await client.connect();
+    return client;
+  }
+
+  async #write(writer: number): Promise<void> {
+    const client = await this.#connect();
+    for (let n = 1; !this.#stopped; n++) {
+      const [key, item, sentAtMs] = [(writer + n) % KEYS, `${writer}:${n}`, performance.now()];
+      const outcome = await client.query('update lists set items = items || $1::text where key = $2', [item, key]).then(
+        () => 'acknowledged' as const,
+        (error: Error & { code?: string }) => this.#outcomeOf(error),
+      );
+      this.appends.push({ key, item, sentAtMs, endedAtMs: performance.now(), outcome });
+    }
+    await client.end();
+  }
+
+  #outcomeOf(error: Error & { code?: string }): Outcome {
+    if (error.code === '57P01') return 'rolled-back';
+    if (error.code !== '08007') this.surprises.push(`${error.code ?? 'no code'} ${error.message}`);
+    return 'unknown';
+  }
+
+  async #read(reader: number): Promise<void> {
+    const client = await this.#connect();
+    for (let n = reader; !this.#stopped; n++) {
+      const [key, sentAtMs] = [n % KEYS, performance.now()];
+      try {
+        const { rows } = await client.query<{ items: string[] }>('select items from lists where key = $1', [key]);
+        this.reads.push({ key, sentAtMs, items: rows[0]!.items });
+      } catch (error) {
+        this.surprises.push(`read: ${(error as { code?: string }).code ?? 'no code'} ${(error as Error).message}`);
+      }
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    await client.end();
+  }
+}
