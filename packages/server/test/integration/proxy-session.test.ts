@@ -138,10 +138,15 @@ describe('sessions through the proxy', () => {
       await c.query(
         "CREATE FUNCTION sly_inner() RETURNS int LANGUAGE plpgsql VOLATILE AS $$ BEGIN INSERT INTO log VALUES ('x'); RETURN 1; END $$",
       );
+      const refusals = (): number => on.proxy.stats().retries['25006'] ?? 0;
       expect(await answer(c, '/* understudy:replica */ SELECT sly()')).toBe(1);
-      expect(await answer(c, '/* understudy:replica */ SELECT sly()')).toBe(1);
-      expect(await answer(c, 'SELECT count(*)::int FROM log')).toBe(2);
-      expect(on.proxy.stats().retries['25006'] ?? 0).toBeLessThanOrEqual(1);
+      expect(await answer(c, 'SELECT count(*)::int FROM log')).toBe(1);
+      // News of the database's functions, which come by themselves, may make the proxy judge the statement anew once more.
+      await eventually(async () => {
+        const before = refusals();
+        expect(await answer(c, '/* understudy:replica */ SELECT sly()')).toBe(1);
+        return refusals() === before;
+      }, 'the refusal is remembered');
     });
 
     test('functions of the database: stable ones are read on replicas once they are known, volatile ones never', async () => {
