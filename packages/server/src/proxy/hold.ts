@@ -11,12 +11,15 @@ export class ClusterWatch {
   readonly #onChange: (topology: Topology) => void;
   #topology: Topology;
   #heldSinceMs: number | null = null;
+  /** Term of the last primary that was open; 0 before the first. */
+  #openTerm = 0;
 
   constructor(source: TopologySource, maxHeld: number, onChange: (topology: Topology) => void, onEvent: (event: ProxyEvent) => void) {
     this.#maxHeld = maxHeld;
     this.#onChange = onChange;
     this.#onEvent = onEvent;
     this.#topology = source.current();
+    this.#noteSwitch(this.#topology);
     this.#unsubscribe = source.subscribe(topology => this.#change(topology));
   }
 
@@ -74,16 +77,20 @@ export class ClusterWatch {
   }
 
   #change(topology: Topology): void {
-    const before = this.#topology;
     this.#topology = topology;
-    if (topology.term > before.term && topology.primary.kind !== 'absent') {
-      this.#onEvent({ kind: 'switched', term: topology.term, primary: topology.primary.server.id });
-    }
+    this.#noteSwitch(topology);
     if (topology.primary.kind === 'open' && this.#heldSinceMs !== null) {
       this.#onEvent({ kind: 'released', heldMs: performance.now() - this.#heldSinceMs });
       this.#heldSinceMs = null;
     }
     this.#onChange(topology);
     for (const done of this.#waiting) done();
+  }
+
+  /** A new term's primary is named first and opens later; the first one that this router ever meets is no switch. */
+  #noteSwitch({ primary, term }: Topology): void {
+    if (primary.kind !== 'open' || term <= this.#openTerm) return;
+    if (this.#openTerm > 0) this.#onEvent({ kind: 'switched', term, primary: primary.server.id });
+    this.#openTerm = term;
   }
 }
