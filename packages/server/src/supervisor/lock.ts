@@ -16,10 +16,9 @@ export function lockDirectory(path: string): DirectoryLock {
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // A link appears with its content: nobody ever reads a lock that does not say yet whose it is.
-      if (tryLink(aside, path)) return { release: () => release(path, own) };
+      if (tryLink(aside, path) || succeed(path, aside)) return { release: () => release(path, own) };
       const holder = lockHolder(path);
       if (holder !== null) throw new UnderstudyError('already-running', { pid: holder });
-      discardStale(path);
     }
   } finally {
     rmSync(aside, { force: true });
@@ -27,9 +26,44 @@ export function lockDirectory(path: string): DirectoryLock {
   throw new UnderstudyError('already-running', { pid: lockHolder(path) ?? 0 });
 }
 
+/**
+ * Takes over from a holder that is gone. Many may find the same lock stale, so whoever replaces it must first be its one successor: a file named after the
+ * dead holder, which only one can make. A successor that died before it was done has a successor of its own. Holding it, the lock is looked at
+ * again: it can only still be the stale one if nobody has come before.
+ */
+function succeed(path: string, aside: string): boolean {
+  const stale = textOf(path);
+  if (stale === null || livePid(stale) !== null) return false;
+  const claims: string[] = [];
+  for (let dead = stale; claims.length < ATTEMPTS; ) {
+    const claim = `${path}.after.${dead.trim().replace(/\D+/g, '-')}`;
+    claims.push(claim);
+    if (tryLink(aside, claim)) return replace(path, stale, aside, claims);
+    const claimant = textOf(claim);
+    if (claimant === null || livePid(claimant) !== null) return false;
+    dead = claimant;
+  }
+  return false;
+}
+
+function replace(path: string, stale: string, aside: string, claims: readonly string[]): boolean {
+  const isStale = textOf(path) === stale;
+  if (isStale) {
+    const next = `${aside}.next`;
+    linkSync(aside, next);
+    renameSync(next, path);
+  }
+  for (const claim of isStale ? claims : claims.slice(-1)) rmSync(claim, { force: true });
+  return isStale;
+}
+
 /** The live process that holds the lock, or null. The start time guards against a process id that was given out again. */
 export function lockHolder(path: string): number | null {
-  const [pidText, ticks] = (textOf(path) ?? '').trim().split(' ');
+  return livePid(textOf(path) ?? '');
+}
+
+function livePid(text: string): number | null {
+  const [pidText, ticks] = text.trim().split(' ');
   const pid = Number(pidText);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
   const now = statOf(pid)?.startTicks;
@@ -54,22 +88,6 @@ function tryLink(from: string, to: string): boolean {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     return false;
   }
-}
-
-/**
- * Two may find the same lock stale, and one of them may have replaced it by now: so it is moved away, which only one can do, looked at
- * again, and put back if it is somebody's after all.
- */
-function discardStale(path: string): void {
-  const moved = `${path}.stale.${process.pid}`;
-  try {
-    renameSync(path, moved);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return;
-  }
-  if (lockHolder(moved) !== null) tryLink(moved, path);
-  rmSync(moved, { force: true });
 }
 
 function release(path: string, own: string): void {
