@@ -11,7 +11,11 @@ const project = (name: string, include: string[], testTimeout: number) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['packages/*/test/**/*.test.ts', '!packages/*/test/integration/**', '!packages/core/test/sim/**'], 30_000),
+      project(
+        'unit',
+        ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts', '!packages/*/test/integration/**', '!packages/core/test/sim/**'],
+        30_000,
+      ),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
       {
         ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000),

@@ -1,0 +1,161 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { StatusDocument } from '../../packages/server/src/api/types.ts';
+import { BIN, freePort } from '../../test/support/cluster.ts';
+import { run } from '../../test/support/program.ts';
+import { until } from '../../test/support/wait.ts';
+import type { Endpoint } from '../peers/peer.ts';
+
+/** Connections that each server takes: one for each client of the largest part, for several peers that keep theirs. */
+const MAX_CONNECTIONS = 2500;
+/** pgbench's scale: 100,000 accounts each. All of it fits into memory, so that routers are measured and not disks. */
+const SCALE = 10;
+
+interface Ports {
+  readonly router: number;
+  readonly http: number;
+  readonly members: number;
+}
+
+/** A real cluster with two replicas, filled for pgbench. The servers of every peer. */
+export class BenchCluster {
+  readonly directory: string;
+  readonly #ports: Ports;
+  readonly #keep: boolean;
+  #status: StatusDocument | null = null;
+  #password = '';
+
+  private constructor(directory: string, ports: Ports, keep: boolean) {
+    this.directory = directory;
+    this.#ports = ports;
+    this.#keep = keep;
+  }
+
+  /** Starts a cluster, in a directory that is kept for the next run or in a new one that is removed. */
+  static async start(kept: string | null): Promise<BenchCluster> {
+    const directory = kept ?? mkdtempSync(join(tmpdir(), 'understudy-bench-'));
+    mkdirSync(directory, { recursive: true });
+    // The accounts of PostgreSQL and of PgBouncer must be able to pass through.
+    chmodSync(directory, 0o755);
+    const cluster = new BenchCluster(directory, await portsOf(directory), kept !== null);
+    try {
+      await cluster.#up();
+      await cluster.#makeRoom();
+      await cluster.#fill();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  get router(): Endpoint {
+    return this.#endpoint(this.#ports.router);
+  }
+
+  get primary(): Endpoint {
+    return this.#endpoint(this.#members('primary')[0]?.port ?? 0);
+  }
+
+  get replicas(): readonly Endpoint[] {
+    return this.#members('replica').map(member => this.#endpoint(member.port));
+  }
+
+  /** Pid of the proxy's process. */
+  get routerPid(): number {
+    return this.#known.router.pid ?? 0;
+  }
+
+  get postmasterPids(): readonly number[] {
+    return this.#known.members.flatMap(member => member.postmasterPid ?? []);
+  }
+
+  get serverPid(): (port: number) => number {
+    return port => this.#known.members.find(member => member.port === port)?.postmasterPid ?? 0;
+  }
+
+  async stop(): Promise<void> {
+    await this.#command('down');
+    if (!this.#keep) rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  get #known(): StatusDocument {
+    if (this.#status === null) throw new Error('the cluster has not been started');
+    return this.#status;
+  }
+
+  #members(role: 'primary' | 'replica'): StatusDocument['members'] {
+    return this.#known.members.filter(member => member.role === role);
+  }
+
+  #endpoint(port: number): Endpoint {
+    return { host: '127.0.0.1', port, user: 'postgres', password: this.#password, database: 'postgres' };
+  }
+
+  async #up(): Promise<void> {
+    const { router, http } = this.#ports;
+    await this.#command('up', '--detach', '--json', '--port', String(router), '--http-port', String(http));
+    this.#password = new URL((await this.#command('url')).trim()).password;
+    this.#status = await until('a healthy cluster', () => this.#healthy(), 120_000);
+  }
+
+  async #healthy(): Promise<StatusDocument | null> {
+    const answer = await fetch(`http://127.0.0.1:${this.#ports.http}/status`).catch(() => null);
+    const status = answer === null ? null : ((await answer.json()) as StatusDocument);
+    return status?.verdict === 'healthy' ? status : null;
+  }
+
+  /** The one setting that differs from the default: so many clients could not connect directly. */
+  async #makeRoom(): Promise<void> {
+    const members = [this.primary, ...this.replicas];
+    const [row] = await this.query(this.primary, 'SHOW max_connections');
+    if (Number(row?.['max_connections']) >= MAX_CONNECTIONS) return;
+    for (const member of members) await this.query(member, `ALTER SYSTEM SET max_connections = ${MAX_CONNECTIONS}`);
+    await this.#command('down');
+    await this.#up();
+  }
+
+  async #fill(): Promise<void> {
+    const [filled] = await this.query(this.primary, "SELECT to_regclass('pgbench_accounts') IS NOT NULL AS there");
+    if (filled?.['there'] !== true) {
+      const { host, port, user, password, database } = this.primary;
+      const args = ['-i', '-q', '-s', String(SCALE), '-h', host, '-p', String(port), '-U', user, database];
+      const outcome = await run('pgbench', args, { env: { PGPASSWORD: password } });
+      if (outcome.code !== 0) throw new Error(`pgbench -i: ${outcome.stderr}`);
+    }
+    const [at] = await this.query(this.primary, 'SELECT pg_current_wal_insert_lsn() AS lsn');
+    for (const replica of this.replicas) {
+      const caughtUp = `SELECT pg_last_wal_replay_lsn() >= '${String(at?.['lsn'])}' AS yes`;
+      await until('replicas that have all rows', async () => ((await this.query(replica, caughtUp))[0]?.['yes'] === true ? true : null));
+    }
+  }
+
+  /** Asks a server something, on a connection of its own. */
+  async query(server: Endpoint, sql: string): Promise<readonly Record<string, unknown>[]> {
+    const client = new pg.Client(server);
+    await client.connect();
+    try {
+      return (await client.query(sql)).rows as Record<string, unknown>[];
+    } finally {
+      await client.end();
+    }
+  }
+
+  async #command(...args: string[]): Promise<string> {
+    const env = { UNDERSTUDY_MEMBER_PORT: String(this.#ports.members), NO_COLOR: '1' };
+    const outcome = await run(process.execPath, [BIN, ...args, '--data', join(this.directory, 'data')], { cwd: this.directory, env });
+    if (outcome.code !== 0) throw new Error(`understudy ${args[0]}: ${outcome.stderr}`);
+    return outcome.stdout;
+  }
+}
+
+/** Ports of the cluster, the same for each start of one directory. */
+async function portsOf(directory: string): Promise<Ports> {
+  const file = join(directory, 'ports.json');
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Ports;
+  const ports: Ports = { router: await freePort(), http: await freePort(), members: await freePort() };
+  writeFileSync(file, JSON.stringify(ports));
+  return ports;
+}
