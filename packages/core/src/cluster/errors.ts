@@ -75,6 +75,11 @@ export const ERRORS = {
   'bad-config': { message: 'The configuration {path} is not valid: {why}.', action: 'Correct it. Nothing was started.', exit: 'usage' },
   'unknown-member': { message: 'There is no member {id}.', action: 'Members are: {members}.', exit: 'usage' },
   'too-many-members': { message: 'A cluster has at most {limit} members.', action: 'Remove one first.', exit: 'refused' },
+  'member-elsewhere': {
+    message: 'Members of this cluster run on machines of their own.',
+    action: 'Run `understudy member --config FILE` on another machine: it joins by itself.',
+    exit: 'refused',
+  },
   'remove-primary': { message: '{id} is the primary.', action: 'Switch over first: `understudy switchover`.', exit: 'refused' },
   'intent-pending': {
     message: 'A {kind} is already under way.',

@@ -1,4 +1,4 @@
-import { parseBytes, UnderstudyError } from '@understudy/core/cluster';
+import { type MemberId, parseBytes, UnderstudyError } from '@understudy/core/cluster';
 import { type Context, Hono } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import { asUnderstudyError, errorAnswer, statusOf } from './errors.ts';
@@ -21,6 +21,8 @@ export interface ApiOptions {
   /** The built dashboard (its index.html); null or missing: a plain page. */
   readonly dashboardDirectory: string | null;
   readonly version: string;
+  /** The member of this machine, for which health checks ask when they name none; not given: any member of the cluster. */
+  readonly member?: MemberId;
   /** Silence on an event stream after which a comment is sent. */
   readonly keepAliveMs?: number;
 }
@@ -36,7 +38,7 @@ export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
   });
   app.notFound(c => c.json(errorAnswer(new UnderstudyError('no-such-path', { path: c.req.path })), 404));
 
-  addHealth(app, facade);
+  addHealth(app, facade, options.member);
   addReading(app, facade, options);
   addOperations(app, facade);
   addPage(app, facade, options.dashboardDirectory);
@@ -56,9 +58,9 @@ const PAGE_POLICY = {
 /** HAProxy asks with OPTIONS or HEAD as well as GET; all three are answered by the status code. */
 const HEALTH_METHODS = ['GET', 'OPTIONS'];
 
-function addHealth(app: Hono, facade: ClusterFacade): void {
+function addHealth(app: Hono, facade: ClusterFacade, own: MemberId | undefined): void {
   const answer = (c: Context, path: HealthPath, id: string | undefined): Response => {
-    const member = existing(facade, id);
+    const member = id === undefined && own !== undefined ? own : existing(facade, id);
     const { ok, answer } = checkHealth(facade.status(), { path, member, maxLagBytes: lagOf(c) });
     return c.req.method === 'OPTIONS' ? c.body(null, ok ? 200 : 503) : c.json(answer, ok ? 200 : 503);
   };

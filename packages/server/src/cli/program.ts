@@ -25,6 +25,7 @@ export function createProgram(context: CommandContext, onExit: OnExit, version: 
   addLifecycle(program, define);
   addLooking(program, define);
   addOperations(program, define);
+  addMachines(program, define);
   addHelpers(program, define);
   return program;
 }
@@ -117,6 +118,36 @@ function addOperations(program: Command, define: Define): void {
     .option('--dry-run', dryRun);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts'));
   define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts'));
+}
+
+/** For clusters on several machines. */
+function addMachines(program: Command, define: Define): void {
+  const service = (name: 'member' | 'proxy', description: string, load: Load<TargetOptions>): void => {
+    const command = define(program, name, description, load).option('--config <file>', 'its configuration file; see `understudy config example`');
+    for (const option of command.options) if (option.long !== '--config') option.hidden = true;
+  };
+  service('member', 'Run one member of a cluster on several machines: an agent with its PostgreSQL, and the API.', () => import('./commands/member.ts'));
+  service('proxy', 'Run one proxy of a cluster on several machines.', () => import('./commands/proxy.ts'));
+  const init = define(
+    program,
+    'init',
+    'Write what each machine of a cluster on several machines needs: configuration, certificates, secrets.',
+    () => import('./commands/init.ts'),
+  )
+    .option('--machines <addresses>', 'comma-separated addresses of machines that each run etcd, a member and a proxy')
+    .option('--etcd <addresses>', 'addresses of the nodes of etcd (default: the machines)')
+    .option('--members <addresses>', 'addresses of the members (default: the machines)')
+    .option('--proxies <addresses>', 'addresses of the proxies (default: the machines)')
+    .option('--cluster <name>', 'name of the cluster', 'main')
+    .option('--out <dir>', 'directory to write into', './understudy-machines')
+    .option('--data-dir <dir>', 'where data goes on each machine', '/var/lib/understudy')
+    .option('--provider <name>', 'where PostgreSQL comes from: embedded or system', 'embedded')
+    .option('--renew', 'keep the authority and the secrets, and issue new certificates');
+  for (const option of init.options) if (option.long === '--url' || option.long === '--data') option.hidden = true;
+  const config = program.command('config').description('Print configuration files.');
+  define(config, 'example', 'Print a commented configuration file.', () => import('./commands/config-example.ts')).addOption(
+    new Option('--kind <kind>', 'for what').choices(['up', 'member', 'proxy']).default('up'),
+  );
 }
 
 function addHelpers(program: Command, define: Define): void {

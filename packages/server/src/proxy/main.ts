@@ -34,6 +34,8 @@ function main(): void {
           },
         );
         return;
+      case 'view-confirmed':
+        return;
       case 'stop':
         void (stop?.() ?? Promise.resolve()).finally(() => process.exit(0));
         return;

@@ -4,6 +4,8 @@ import type { ProxyStats } from './ports.ts';
 
 export type ToProxy =
   | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig }
+  /** What was heard through the store is all that there was, so many milliseconds ago. */
+  | { readonly kind: 'view-confirmed'; readonly ageMs: number }
   /** Take no more clients, end those that are there, and exit. */
   | { readonly kind: 'stop' };
 

@@ -10,13 +10,16 @@ const FILE_LIMIT_BYTES = 8 * 1024 * 1024;
 /** The cluster's events: numbered, kept in a bounded ring and in a file, and told to whoever listens. */
 export class EventLog {
   readonly #path: string;
+  readonly #share: (event: EventDraft) => void;
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
   readonly #ring: ClusterEvent[];
   #nextId: number;
   /** The file may end within a line: a crash or a full disk cut it off. */
   #cutOff: boolean;
 
-  constructor(path: string) {
+  /** `share` is given what happened here, for the logs of other machines. */
+  constructor(path: string, share: (event: EventDraft) => void = () => undefined) {
+    this.#share = share;
     const text = textOf(path);
     this.#path = path;
     this.#cutOff = text !== '' && !text.endsWith('\n');
@@ -25,6 +28,12 @@ export class EventLog {
   }
 
   append(draft: EventDraft): ClusterEvent {
+    this.#share(draft);
+    return this.hear(draft);
+  }
+
+  /** Something that happened elsewhere. */
+  hear(draft: EventDraft): ClusterEvent {
     const event: ClusterEvent = { id: this.#nextId++, ...draft };
     this.#ring.push(event);
     if (this.#ring.length > MEMORY_LIMIT) this.#ring.shift();

@@ -30,6 +30,6 @@ export async function startSupervisor(
 }
 
 /** The built page: beside the compiled server when published, in its own package in a checkout. */
-function dashboardDirectory(): string {
+export function dashboardDirectory(): string {
   return fileURLToPath(new URL('../../../dashboard/dist', import.meta.url));
 }

@@ -13,7 +13,7 @@ import type { ClusterFacade, OperationRequest, OperationResult } from '../api/fa
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
 import { withConnection } from '../postgres/connection.ts';
 import { SUPERUSER } from '../postgres/credentials.ts';
-import type { EmbeddedStore } from '../store/embedded.ts';
+import type { CurrentStore } from '../store/current.ts';
 import type { EventLog } from './event-log.ts';
 import { newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
@@ -25,12 +25,14 @@ const POLL_MS = 20;
 const CHECKPOINT_DEADLINE_MS = 60_000;
 
 export interface OperatorPorts {
-  readonly store: EmbeddedStore;
+  readonly store: CurrentStore;
   readonly events: EventLog;
   readonly secrets: Secrets;
   readonly settings: Settings;
-  readonly routerPort: number;
-  readonly takenPorts: () => readonly number[];
+  /** Where clients connect. */
+  readonly router: () => { readonly host: string; readonly port: number };
+  /** Where a new member goes: on this machine, past the ports that are taken; or on a machine of its own, which a person must start. */
+  readonly newMembers: { readonly where: 'here'; readonly takenPorts: () => readonly number[] } | { readonly where: 'elsewhere' };
   readonly status: () => StatusDocument;
   readonly stop: () => void;
 }
@@ -64,8 +66,8 @@ export class Operator implements ClusterFacade {
   }
 
   url(role: 'router' | 'primary' | 'replica'): string {
-    const { secrets, settings, routerPort } = this.#ports;
-    const at = role === 'router' ? { host: settings.host, port: routerPort } : this.#memberOf(role);
+    const { secrets, router } = this.#ports;
+    const at = role === 'router' ? router() : this.#memberOf(role);
     return `postgres://${SUPERUSER}:${encodeURIComponent(secrets.superuser)}@${authority(at.host, at.port)}/postgres`;
   }
 
@@ -174,10 +176,11 @@ export class Operator implements ClusterFacade {
 
   /** Puts a new member into the state. Another one that joins at the same moment may take the port that was found free: then the next is tried. */
   async #join(): Promise<MemberSpec> {
-    const { settings, takenPorts } = this.#ports;
+    const { settings, newMembers } = this.#ports;
+    if (newMembers.where === 'elsewhere') throw new UnderstudyError('member-elsewhere');
     const portsOf = (state: ClusterState): readonly number[] => Object.values(state.members).map(m => m.port);
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
-      const taken = new Set([...takenPorts(), ...portsOf(this.state())]);
+      const taken = new Set([...newMembers.takenPorts(), ...portsOf(this.state())]);
       const port = await choosePort(settings.host, { port: settings.memberPort, explicit: false, flag: 'memberPort' }, taken);
       let added: MemberSpec | null = null;
       await this.#change(state => {

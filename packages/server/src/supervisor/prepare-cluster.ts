@@ -84,7 +84,8 @@ async function takeUp(
   return { store: EmbeddedStore.create(paths.state, await firstState(settings, ports)), secrets, ports, created };
 }
 
-async function findPrograms(settings: Settings): Promise<Programs> {
+/** Account and programs that PostgreSQL runs with here. Throws errors of the catalogue. */
+export async function findPrograms(settings: Settings): Promise<Programs> {
   try {
     const account = await chooseAccount();
     const provider =

@@ -60,6 +60,11 @@ export class ProxyProcess {
     };
   }
 
+  /** The store has confirmed all that the router has heard, as of so many milliseconds ago. */
+  confirmView(ageMs: number): void {
+    this.#control?.send({ kind: 'view-confirmed', ageMs } satisfies ToProxy);
+  }
+
   async stop(): Promise<void> {
     this.#giveUpListening('the router was stopped');
     this.#control?.send({ kind: 'stop' } satisfies ToProxy);

@@ -9,6 +9,7 @@ import {
   maxLsn,
   type ServerReport,
 } from '@understudy/core/cluster';
+import { ALARMS, type AlarmCode } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { MemberStatus, RouterStatus, StatusDocument } from '../api/types.ts';
 import type { LagClock } from './lag-clock.ts';
@@ -195,4 +196,10 @@ function detailOf(report: MemberReport): string | null {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1_048_576).toFixed(1)} MB`;
+}
+
+/** What an alarm means, and what to do about it. */
+export function describeAlarm(code: string): string {
+  const text = ALARMS[code as AlarmCode];
+  return text ? `${text.sentence} ${text.remedy}` : code;
 }

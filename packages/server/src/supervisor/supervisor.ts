@@ -8,7 +8,6 @@ import {
   type StoreListener,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import { ALARMS, type AlarmCode } from '@understudy/core/failover';
 import { type DrainClock, topologyOf } from '@understudy/core/routing';
 import type { ClusterFacade } from '../api/facade.ts';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
@@ -27,7 +26,7 @@ import type { ProgressListener } from './progress.ts';
 import { proxyOptions } from './proxy-options.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { removeRuntime, writeRuntime } from './runtime-file.ts';
-import { statusDocument } from './status.ts';
+import { describeAlarm, statusDocument } from './status.ts';
 
 /** How long PostgreSQL gets to shut down cleanly when the cluster stops. */
 const SHUTDOWN_DEADLINE_MS = 20_000;
@@ -73,8 +72,8 @@ export class Supervisor {
       events: this.#events,
       secrets: cluster.secrets,
       settings: options.settings,
-      routerPort: cluster.ports.router,
-      takenPorts: () => [cluster.ports.router, cluster.ports.http],
+      router: () => ({ host: options.settings.host, port: cluster.ports.router }),
+      newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
       stop: () => void this.stop(),
     });
@@ -277,11 +276,6 @@ export class Supervisor {
   #say(event: EventDraft): void {
     this.#events.append(event);
   }
-}
-
-function describeAlarm(code: string): string {
-  const text = ALARMS[code as AlarmCode];
-  return text ? `${text.sentence} ${text.remedy}` : code;
 }
 
 /** Status only says that a switchover drains, not until when: routers count that by themselves. */

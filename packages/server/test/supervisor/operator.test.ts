@@ -26,8 +26,8 @@ function operator(change: Partial<ClusterState> = {}, host = '127.0.0.1') {
     events,
     secrets,
     settings: settingsOf({ host, memberPort: 30_000 + Math.floor(Math.random() * 20_000) }),
-    routerPort: 5432,
-    takenPorts: () => [],
+    router: () => ({ host, port: 5432 }),
+    newMembers: { where: 'here', takenPorts: () => [] },
     // Nobody listens on port 1.
     status: () =>
       status({

@@ -91,12 +91,21 @@ export class EtcdStore implements Store {
     this.#lease = new EtcdLease(this.#gateway, LEASE_TTL_S, monotonicMs);
   }
 
-  /** Reads the cluster's state, or puts the one given there if there is none: of several who do that at once, one wins. Throws EtcdError, `state-newer`. */
-  static async open(options: EtcdStoreOptions, initial: () => ClusterState): Promise<EtcdStore> {
+  /**
+   * Reads the cluster's state, or puts the one given there if there is none: of several who do that at once, one wins. Null when there is none and
+   * none is given. Throws EtcdError, `state-newer`.
+   */
+  static async open(options: EtcdStoreOptions, initial: () => ClusterState): Promise<EtcdStore>;
+  static async open(options: EtcdStoreOptions, initial: (() => ClusterState) | null): Promise<EtcdStore | null>;
+  static async open(options: EtcdStoreOptions, initial: (() => ClusterState) | null): Promise<EtcdStore | null> {
     const store = new EtcdStore(options);
     try {
       await store.#readAll();
       if (store.#now === null) {
+        if (!initial) {
+          await store.close();
+          return null;
+        }
         await store.#swap(0, initial());
         await store.#readAll();
       }

@@ -1,0 +1,20 @@
+import { UnderstudyError } from '@understudy/core/cluster';
+import { loadServiceSettings, type ServiceContext, type ServiceSettings } from '../service/index.ts';
+import type { CommandContext, TargetOptions } from './context.ts';
+import { packageVersion } from './package-version.ts';
+
+export interface ServiceOptions extends TargetOptions {
+  readonly config?: string;
+}
+
+/** The file that --config or UNDERSTUDY_CONFIG names. Throws `bad-usage`, `bad-config`, `unknown-key`. */
+export function serviceSettings(context: CommandContext, options: ServiceOptions, command: 'member' | 'proxy'): ServiceSettings {
+  const file = options.config ?? context.env['UNDERSTUDY_CONFIG'];
+  if (!file) throw new UnderstudyError('bad-usage', { why: 'No configuration file is named', help: `understudy ${command} --help` });
+  return loadServiceSettings(context.cwd, file, context.env);
+}
+
+/** What a service says goes to stderr, a line each: the journal adds the time. */
+export function serviceContext(context: CommandContext): ServiceContext {
+  return { version: packageVersion(), stop: context.takeInterrupts(), say: message => context.terminal.err(`${message}\n`) };
+}

@@ -1,0 +1,6 @@
+export { exampleFile } from './example.ts';
+export type { Layout } from './machine-files.ts';
+export { runMember, type ServiceContext } from './member-service.ts';
+export { prepareMachines } from './prepare-machines.ts';
+export { runProxy } from './proxy-service.ts';
+export { loadServiceSettings, type ServiceSettings } from './settings.ts';

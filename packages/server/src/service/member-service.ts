@@ -1,0 +1,240 @@
+import { rmSync } from 'node:fs';
+import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
+import { topologyOf } from '@understudy/core/routing';
+import { type ApiServer, createApi, serveApi } from '../api/index.ts';
+import type { StatusDocument } from '../api/types.ts';
+import type { Provider } from '../postgres/provider.ts';
+import type { EtcdStore } from '../store/etcd/store.ts';
+import { dashboardDirectory } from '../supervisor/index.ts';
+import { makeFolder, requireVersion, writeMarker } from '../supervisor/directory.ts';
+import { EventLog } from '../supervisor/event-log.ts';
+import { Hearing } from '../supervisor/hearing.ts';
+import { LagClock } from '../supervisor/lag-clock.ts';
+import { lockDirectory } from '../supervisor/lock.ts';
+import { draft, MemberProcess } from '../supervisor/member-process.ts';
+import { durabilityOf, initialState } from '../supervisor/members.ts';
+import { Operator } from '../supervisor/operator.ts';
+import { type ClusterPaths, clusterPaths, memberDirectory } from '../supervisor/paths.ts';
+import { authority } from '../supervisor/ports.ts';
+import { BINARY_COPIES, findPrograms } from '../supervisor/prepare-cluster.ts';
+import { removeRuntime, writeRuntime } from '../supervisor/runtime-file.ts';
+import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
+import { describeAlarm, statusDocument } from '../supervisor/status.ts';
+import { join, joined, specOf } from './membership.ts';
+import { openStore } from './open-store.ts';
+import { NEWS, Routers, ROUTERS } from './routers.ts';
+import type { ServiceSettings } from './settings.ts';
+
+/** How long PostgreSQL gets to shut down cleanly when the service stops. */
+const SHUTDOWN_DEADLINE_MS = 20_000;
+
+const monotonicMs = (): number => performance.now();
+
+export interface ServiceContext {
+  readonly version: string;
+  /** Ends the service when it is aborted. */
+  readonly stop: AbortSignal;
+  readonly say: (message: string) => void;
+}
+
+/** Runs one member on this machine until it is stopped, or has left the cluster. Throws errors of the catalogue. */
+export async function runMember(config: ServiceSettings, context: ServiceContext): Promise<void> {
+  const paths = clusterPaths(config.settings.data);
+  const secrets = readSecrets(config.secrets);
+  const { provider } = await findPrograms(config.settings);
+  requireVersion(paths, provider.version.major, provider.version.text);
+  for (const folder of [paths.root, paths.run, paths.log, paths.members]) makeFolder(folder);
+  const lock = lockDirectory(paths.lock);
+  try {
+    writeMarker(paths, markerOf(config.settings, provider));
+    const spec = specOf(config);
+    const first = (): ClusterState => joined(initialState(config.settings.cluster, [], durabilityOf(config.settings)), spec);
+    const store = await openStore(config.etcd, first, context.stop, context.say);
+    if (!store) return;
+    try {
+      await new MemberService(config, context, { paths, secrets, provider, store }).run();
+    } finally {
+      await store.close();
+    }
+  } finally {
+    removeRuntime(paths.runtime);
+    lock.release();
+  }
+}
+
+interface MemberParts {
+  readonly paths: ClusterPaths;
+  readonly secrets: Secrets;
+  readonly provider: Provider;
+  readonly store: EtcdStore;
+}
+
+/** One machine's part of a larger cluster: the agent's process with its PostgreSQL, and the HTTP API. The rest is heard through the store. */
+class MemberService {
+  readonly #config: ServiceSettings;
+  readonly #context: ServiceContext;
+  readonly #parts: MemberParts;
+  readonly #events: EventLog;
+  readonly #hearing = new Hearing();
+  readonly #lag = new LagClock();
+  readonly #routers = new Routers();
+  readonly #operator: Operator;
+  #member: MemberProcess | null = null;
+  /** The switchover that this member's agent was told to be drained for. */
+  #toldDrained: string | null = null;
+
+  constructor(config: ServiceSettings, context: ServiceContext, parts: MemberParts) {
+    this.#config = config;
+    this.#context = context;
+    this.#parts = parts;
+    const { store, secrets, paths } = parts;
+    this.#events = new EventLog(paths.events, event => store.tell(config.name, event));
+    this.#operator = new Operator({
+      store,
+      events: this.#events,
+      secrets,
+      settings: config.settings,
+      router: () => this.#routers.address ?? config.settings,
+      newMembers: { where: 'elsewhere' },
+      status: () => this.#status(),
+      stop: () => this.#end(),
+    });
+  }
+
+  #end: () => void = () => undefined;
+
+  async run(): Promise<void> {
+    const { store } = this.#parts;
+    const { name } = this.#config;
+    const { stop } = this.#context;
+    const ended = new Promise<void>(resolve => {
+      this.#end = resolve;
+      if (stop.aborted) resolve();
+      else stop.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const change = await join(store, specOf(this.#config), stop);
+    if (change) this.#tellJoin(change.before, change.after);
+    const unwatch = [store.watch(this.#listener()), store.watchNotices(notice => this.#hearNotice(notice.topic, notice.from, notice))];
+    const api = await this.#startApi();
+    this.#member = this.#startMember();
+    this.#context.say(`Member ${name} runs; its API listens on port ${api.port}.`);
+    await ended;
+    this.#context.say('Stopping…');
+    this.#events.append(draft('cluster-stopping', name, `The service of ${name} is stopped.`));
+    await this.#member.stop(SHUTDOWN_DEADLINE_MS);
+    for (const end of unwatch) end();
+    await api.close();
+    if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
+  }
+
+  get #hasLeft(): boolean {
+    return !this.#parts.store.current.state.members[this.#config.name];
+  }
+
+  #listener(): StoreListener {
+    return {
+      state: ({ state }) => {
+        if (this.#hasLeft) this.#end();
+        this.#noteDrained(state);
+      },
+      report: report => {
+        this.#hearing.note(report, monotonicMs());
+        const rule = this.#parts.store.current.state.rule;
+        if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
+      },
+    };
+  }
+
+  #hearNotice(topic: string, from: string, notice: Parameters<Routers['hear']>[0]): void {
+    if (topic === ROUTERS) {
+      this.#routers.hear(notice);
+      this.#noteDrained(this.#parts.store.current.state);
+    } else if (topic === NEWS && from !== this.#config.name) this.#events.hear(notice.content as EventDraft);
+  }
+
+  /** When every router has said so, or there is none. */
+  #noteDrained({ intent }: ClusterState): void {
+    if (intent?.kind !== 'switchover' || intent.id === this.#toldDrained || !this.#routers.haveDrained(intent.id)) return;
+    this.#toldDrained = intent.id;
+    this.#member?.drained(intent.id);
+  }
+
+  #tellJoin(before: ClusterState, after: ClusterState): void {
+    const cause = { by: this.#config.name, atMs: Date.now(), reason: `${this.#config.name} was started and joins.`, inputs: {} };
+    for (const event of eventsOfChange(before, after, cause)) this.#events.append(event);
+  }
+
+  #startMember(): MemberProcess {
+    const { store, paths, secrets, provider } = this.#parts;
+    const { name, settings } = this.#config;
+    const { superuser, replication, router } = secrets;
+    return new MemberProcess({
+      spec: specOf(this.#config),
+      store,
+      logDirectory: paths.log,
+      agent: {
+        member: name,
+        host: settings.host,
+        port: settings.memberPort,
+        directory: memberDirectory(paths, name),
+        provider: provider.kind === 'embedded' ? { kind: 'embedded' } : { kind: 'system', binDirectory: provider.binDirectory },
+        binaryCopies: BINARY_COPIES,
+        credentials: { superuser, replication, router },
+        failover: settings.failover,
+      },
+      onEvent: event => void this.#events.append(event),
+      onLeft: () => undefined,
+    });
+  }
+
+  async #startApi(): Promise<ApiServer> {
+    const { paths, secrets } = this.#parts;
+    const { settings } = this.#config;
+    const { version } = this.#context;
+    const options = { host: settings.httpHost, dashboardDirectory: dashboardDirectory(), version, member: this.#config.name };
+    const app = createApi(this.#operator, options);
+    const api = await serveApi(app, { host: settings.httpHost, port: settings.httpPort });
+    writeRuntime(paths.runtime, {
+      pid: process.pid,
+      http: { host: settings.httpHost, port: api.port },
+      router: { host: settings.host, port: settings.port },
+      token: secrets.token,
+      startedAtMs: Date.now(),
+    });
+    return api;
+  }
+
+  #status(): StatusDocument {
+    const { store, paths } = this.#parts;
+    const { settings, name } = this.#config;
+    const { state } = store.current;
+    const nowMs = monotonicMs();
+    const pid = this.#member?.pid ?? null;
+    return statusDocument({
+      state,
+      topology: topologyOf(state, this.#hearing.reports(), state.intent ? { intentId: state.intent.id, untilMs: 0 } : null),
+      reports: this.#hearing.aged(nowMs),
+      agentPids: new Map(pid === null ? [] : [[name, pid]]),
+      router: this.#routers.status,
+      endpoints: { router: this.#operator.url('router'), http: `http://${authority(settings.httpHost, settings.httpPort)}` },
+      lag: this.#lag,
+      nowMs,
+      unreachableMs: Math.max(2000, settings.failover.leaseMs * 2),
+      supervisorPid: process.pid,
+      dataDirectory: paths.root,
+      describeAlarm,
+    });
+  }
+}
+
+function markerOf(settings: Settings, provider: Provider): Parameters<typeof writeMarker>[1] {
+  return {
+    schema: 1,
+    cluster: settings.cluster,
+    createdAtMs: Date.now(),
+    provider: provider.kind,
+    major: provider.version.major,
+    port: settings.memberPort,
+    httpPort: settings.httpPort,
+  };
+}

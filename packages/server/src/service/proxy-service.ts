@@ -1,0 +1,71 @@
+import { makeFolder } from '../supervisor/directory.ts';
+import { lockDirectory } from '../supervisor/lock.ts';
+import { clusterPaths } from '../supervisor/paths.ts';
+import { proxyOptions } from '../supervisor/proxy-options.ts';
+import { ProxyProcess } from '../supervisor/proxy-process.ts';
+import { readSecrets } from '../supervisor/secrets.ts';
+import type { EtcdStore } from '../store/etcd/store.ts';
+import type { ServiceContext } from './member-service.ts';
+import { openStore } from './open-store.ts';
+import { pause } from './pause.ts';
+import { ROUTERS, type RouterWord } from './routers.ts';
+import type { ServiceSettings } from './settings.ts';
+
+/** How often a router says how it is, at least; the answer also shows how old its view of the cluster is. */
+const WORD_INTERVAL_MS = 250;
+
+/** Runs one proxy on this machine until it is stopped. Any number may run; none of them keeps anything. Throws errors of the catalogue. */
+export async function runProxy(config: ServiceSettings, context: ServiceContext): Promise<void> {
+  const paths = clusterPaths(config.settings.data);
+  const secrets = readSecrets(config.secrets);
+  for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
+  const lock = lockDirectory(paths.lock);
+  try {
+    const store = await openStore(config.etcd, null, context.stop, context.say);
+    if (!store) return;
+    try {
+      await serve(config, context, store, secrets.router, paths.log);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+async function serve(
+  { name, settings }: ServiceSettings,
+  { stop, say }: Pick<ServiceContext, 'stop' | 'say'>,
+  store: EtcdStore,
+  routerPassword: string,
+  logDirectory: string,
+): Promise<void> {
+  let drained: string | null = null;
+  const proxy = new ProxyProcess({
+    proxy: proxyOptions(settings, settings.port, routerPassword),
+    failover: settings.failover,
+    store,
+    logDirectory,
+    onEvent: event => store.tell(name, event),
+    onDrained: intentId => {
+      drained = intentId;
+      void speak();
+    },
+  });
+  const speak = async (): Promise<void> => {
+    const word: RouterWord = { host: settings.host, port: settings.port, drained, status: proxy.status() };
+    await store.notify(ROUTERS, name, word).catch(() => undefined);
+    proxy.confirmView(performance.now() - store.contactAtMs);
+  };
+  try {
+    await proxy.listening;
+    say(`Proxy ${name} listens on port ${settings.port}.`);
+    while (!stop.aborted) {
+      await speak();
+      await pause(WORD_INTERVAL_MS, stop);
+    }
+    say('Stopping…');
+  } finally {
+    await proxy.stop();
+  }
+}

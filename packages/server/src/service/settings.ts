@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { describeSettings, didYouMean, isMemberId, parseSettings, type Settings, UnderstudyError } from '@understudy/core/cluster';
+import { z } from 'zod';
+import { settingsFromEnvironment } from '../settings/environment.ts';
+import { readConfigFile } from '../settings/file.ts';
+import type { EtcdStoreOptions } from '../store/etcd/store.ts';
+
+/** One node of etcd gets this long to answer before the next one is asked: well below a lease. */
+const ETCD_ATTEMPT_MS = 800;
+
+const path = z.string('must be a path').min(1, 'must not be empty');
+const endpoint = z.url({ protocol: /^https?$/, error: 'must be a URL such as https://10.0.0.1:2379' });
+
+/** What a machine of a larger cluster must be told beyond the settings of `up`. */
+const schema = z.strictObject({
+  name: z.string('must be the name of this member or proxy, e.g. n1').refine(isMemberId, 'must be a lower-case letter, then letters and digits'),
+  secrets: path,
+  etcd: z.strictObject({
+    endpoints: z.array(endpoint).min(1, 'must not be empty').max(15),
+    ca: path.optional(),
+    cert: path.optional(),
+    key: path.optional(),
+    user: z.string().min(1).optional(),
+    passwordFile: path.optional(),
+  }),
+  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+  viewTtlMs: z.number().int().min(100).max(3_600_000).default(2000),
+  priority: z.number().int().min(0).max(1000).default(100),
+  nofailover: z.boolean().default(false),
+  nosync: z.boolean().default(false),
+  zone: z.string().min(1).max(63).nullable().default(null),
+  readWeight: z.number().min(0).max(1000).default(100),
+});
+
+/** Certificate files of this machine, in PEM. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Everything that `member` and `proxy` are told by their file, complete and checked. Paths are absolute. */
+export interface ServiceSettings {
+  readonly name: string;
+  readonly file: string;
+  readonly secrets: string;
+  readonly etcd: EtcdStoreOptions;
+  /** Null: nothing between the machines is encrypted. */
+  readonly tls: TlsFiles | null;
+  /** A router that has not been able to confirm its view for this long stops `strong` reads. */
+  readonly viewTtlMs: number;
+  readonly priority: number;
+  readonly nofailover: boolean;
+  readonly nosync: boolean;
+  readonly zone: string | null;
+  readonly readWeight: number;
+  /** The settings that `up` has too. */
+  readonly settings: Settings;
+}
+
+/** Reads the file of a member or a proxy. Variables of the environment go before what it says. Throws `bad-config`, `unknown-key`. */
+export function loadServiceSettings(
+  cwd: string,
+  named: string,
+  env: Readonly<Record<string, string | undefined>>,
+): ServiceSettings {
+  const { path: file, content } = readConfigFile(cwd, named)!;
+  const own: Record<string, unknown> = {};
+  const shared: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(content)) (Object.hasOwn(schema.shape, key) ? own : shared)[key] = value;
+  for (const [key, value] of settingsFromEnvironment(env)) put(shared, key, value);
+  const settings = parseShared(shared, file);
+  const parsed = schema.safeParse(own);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new UnderstudyError('bad-config', { path: file, why: `${issue.path.join('.') || 'it'} ${issue.message}` });
+  }
+  const { secrets, etcd, tls, ...rest } = parsed.data;
+  const at = (text: string): string => resolve(dirname(file), text);
+  return {
+    ...rest,
+    file,
+    secrets: at(secrets),
+    etcd: {
+      endpoints: etcd.endpoints,
+      prefix: `/understudy/${settings.cluster}/`,
+      tls: etcd.ca === undefined ? null : { ca: textOf(at(etcd.ca)), cert: optional(etcd.cert, at), key: optional(etcd.key, at) },
+      login:
+        etcd.user === undefined || etcd.passwordFile === undefined
+          ? null
+          : { user: etcd.user, password: textOf(at(etcd.passwordFile)).trim() },
+      attemptMs: ETCD_ATTEMPT_MS,
+    },
+    tls: tls ? { ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) } : null,
+    settings: { ...settings, data: at(settings.data) },
+  };
+}
+
+function parseShared(shared: Record<string, unknown>, file: string): Settings {
+  const result = parseSettings(shared);
+  if (result.ok) return result.settings;
+  const issue = result.issues[0]!;
+  if (issue.kind === 'bad-value') throw new UnderstudyError('bad-config', { path: file, why: `${issue.key} ${issue.why}` });
+  const known = new Set([...describeSettings().map(({ key }) => key), ...Object.keys(schema.shape)]);
+  throw new UnderstudyError('unknown-key', { key: issue.key, path: file, hint: didYouMean(issue.key, known) });
+}
+
+function put(target: Record<string, unknown>, key: string, value: string): void {
+  const [first, second] = key.split('.') as [string, string | undefined];
+  if (second === undefined) target[first] = value;
+  else target[first] = { ...(target[first] as object | undefined), [second]: value };
+}
+
+function optional(named: string | undefined, at: (text: string) => string): string | null {
+  return named === undefined ? null : textOf(at(named));
+}
+
+/** Throws `bad-config`. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UnderstudyError('bad-config', { path: file, why: (error as Error).message }, { cause: error });
+  }
+}
