@@ -43,6 +43,8 @@ export function requirement(level: ConsistencyLevel, session: SessionCausality, 
   if (level.kind === 'eventual' || level.kind === 'bounded') return ANYTHING;
   settle(session, view, nowMs);
   const router = view.causality;
+  // Others may have written through another primary by now: what this router knows is no bound.
+  if (level.kind === 'strong' && view.topology.isStale) return { kind: 'pending', mark: markNow(router.probes) };
   const mark = level.kind === 'strong' ? Math.max(router.mark, session.primaryMark) : session.primaryMark;
   if (!isCovered(router.probes, mark)) return { kind: 'pending', mark };
   const floor = level.kind === 'strong' ? mergeFloors(session.floor, router.floor, view.topology) : session.floor;

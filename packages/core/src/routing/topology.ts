@@ -28,6 +28,8 @@ export interface Topology {
   readonly primary: PrimaryState;
   /** Replicas that follow the primary of this term and may serve reads if they are fresh enough. */
   readonly replicas: readonly RoutableServer[];
+  /** For too long nobody has confirmed that this is how things are: another primary may take writes elsewhere, so no read here is `strong`. */
+  readonly isStale?: true;
   /** Fork points of the primary's timeline: where each older timeline ended. Newest last. */
   readonly history: readonly { readonly timeline: number; readonly endLsn: bigint }[];
 }

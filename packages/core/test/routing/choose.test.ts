@@ -165,6 +165,19 @@ describe('a read', () => {
   });
 });
 
+describe('a view that nobody has confirmed for too long', () => {
+  const stale = viewOf([replicaAt('n2', 50n, NOW)], { primary: unconfirmed, isStale: true });
+
+  it('serves no strong read, however fresh a replica is', () => {
+    expect(route(stale)).toMatchObject({ kind: 'hold' });
+    expect(route(stale, { waitedMs: 60_000 })).toMatchObject({ kind: 'hold' });
+  });
+
+  it.each([SESSION, EVENTUAL, { kind: 'bounded', maxLagMs: 1000 } as const])('serves what promises less: %j', level => {
+    expect(route(stale, { level })).toMatchObject({ kind: 'replica' });
+  });
+});
+
 describe('replicasOf', () => {
   it('keeps what is known of those that stay, starts new ones slowly, and forgets a server that moved', () => {
     const before = [replicaAt('n2', 50n, NOW), replicaAt('n3', 50n, NOW)];

@@ -74,6 +74,7 @@ export function routerAt(lsn: bigint, of: Topology): RouterCausality {
 export interface ViewParts {
   readonly policy?: Partial<ReadPolicy>;
   readonly primary?: PrimaryState;
+  readonly isStale?: true;
   readonly causality?: RouterCausality;
   readonly primaryCandidate?: ReplicaState;
 }
@@ -81,7 +82,7 @@ export interface ViewParts {
 export function viewOf(replicas: readonly ReplicaState[], parts: ViewParts = {}): RouterView {
   const of = topology(
     replicas.map(replica => replica.server),
-    parts.primary ? { primary: parts.primary } : {},
+    { ...(parts.primary ? { primary: parts.primary } : {}), ...(parts.isStale ? { isStale: true as const } : {}) },
   );
   return routerView({
     topology: of,

@@ -256,7 +256,6 @@ export class Agent {
 
   #hearState(now: VersionedState): void {
     const at = monotonicMs();
-    this.#storeHeardAtMs = at;
     if (this.#versioned && now.revision <= this.#versioned.revision) return;
     this.#versioned = now;
     this.#facts.noteState(now.state, at);
@@ -265,7 +264,6 @@ export class Agent {
 
   #hearReport(report: MemberReport): void {
     const at = monotonicMs();
-    this.#storeHeardAtMs = at;
     if (report.id === this.#options.member) return;
     const known = this.#heard.get(report.id);
     this.#heard.set(report.id, { report, heardAtMs: at });
@@ -299,7 +297,8 @@ export class Agent {
     this.#ports.store.report(report).then(
       () => {
         this.#facts.noteLease(now);
-        this.#storeHeardAtMs = monotonicMs();
+        // As of the sending: news that was held up on its way must not make the silence of others look longer than it was.
+        this.#storeHeardAtMs = Math.max(this.#storeHeardAtMs, now);
       },
       () => undefined,
     );

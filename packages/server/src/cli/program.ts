@@ -123,10 +123,17 @@ function addOperations(program: Command, define: Define): void {
 /** For clusters on several machines. */
 function addMachines(program: Command, define: Define): void {
   const service = (name: 'member' | 'proxy', description: string, load: Load<TargetOptions>): void => {
-    const command = define(program, name, description, load).option('--config <file>', 'its configuration file; see `understudy config example`');
+    const command = define(program, name, description, load).option(
+      '--config <file>',
+      'its configuration file; see `understudy config example`',
+    );
     for (const option of command.options) if (option.long !== '--config') option.hidden = true;
   };
-  service('member', 'Run one member of a cluster on several machines: an agent with its PostgreSQL, and the API.', () => import('./commands/member.ts'));
+  service(
+    'member',
+    'Run one member of a cluster on several machines: an agent with its PostgreSQL, and the API.',
+    () => import('./commands/member.ts'),
+  );
   service('proxy', 'Run one proxy of a cluster on several machines.', () => import('./commands/proxy.ts'));
   const init = define(
     program,

@@ -2,6 +2,7 @@ import type { EventDraft } from '@understudy/core/cluster';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
 import { RemoteStore } from '../store/remote.ts';
+import { LeadershipProof } from './leadership-proof.ts';
 import type { FromProxy, ToProxy } from './messages.ts';
 import type { ProxyEvent } from './ports.ts';
 import { ProxyServer } from './proxy-server.ts';
@@ -19,12 +20,14 @@ function main(): void {
   const store = new RemoteStore(channel(link, 'store'));
   const say = (message: FromProxy): void => control.send(message);
   let stop: (() => Promise<void>) | null = null;
+  let topology: StoreTopology | null = null;
   link.onClose(() => process.exit(0));
   control.onMessage(message => {
     const said = message as ToProxy;
     switch (said.kind) {
       case 'begin':
-        begin(said, store, say).then(
+        topology = topologyFor(said, store);
+        begin(said, topology, say).then(
           running => {
             stop = running;
           },
@@ -35,6 +38,7 @@ function main(): void {
         );
         return;
       case 'view-confirmed':
+        topology?.confirm(monotonicMs() - said.ageMs);
         return;
       case 'stop':
         void (stop?.() ?? Promise.resolve()).finally(() => process.exit(0));
@@ -46,12 +50,18 @@ function main(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 }
 
+/** Where the store may be lost while this process goes on, the view of the cluster has a time to live. */
+function topologyFor({ options, failover, viewTtlMs }: Extract<ToProxy, { kind: 'begin' }>, store: RemoteStore): StoreTopology {
+  const proof = new LeadershipProof(options);
+  const prove: LeadershipProof['ask'] = (server, term, timeoutMs) => proof.ask(server, term, timeoutMs);
+  return new StoreTopology(store, failover, monotonicMs, viewTtlMs === null ? null : { ttlMs: viewTtlMs, prove });
+}
+
 async function begin(
-  { options, failover }: Extract<ToProxy, { kind: 'begin' }>,
-  store: RemoteStore,
+  { options }: Extract<ToProxy, { kind: 'begin' }>,
+  topology: StoreTopology,
   say: (message: FromProxy) => void,
 ): Promise<() => Promise<void>> {
-  const topology = new StoreTopology(store, failover, monotonicMs);
   const server = new ProxyServer(options, topology, event => say({ kind: 'event', event: draftOf(event, topology.current().term) }));
   const address = await server.start();
   say({ kind: 'listening', ...address });

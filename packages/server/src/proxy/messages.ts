@@ -3,7 +3,7 @@ import type { ProxyOptions } from './options.ts';
 import type { ProxyStats } from './ports.ts';
 
 export type ToProxy =
-  | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig }
+  | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig; readonly viewTtlMs: number | null }
   /** What was heard through the store is all that there was, so many milliseconds ago. */
   | { readonly kind: 'view-confirmed'; readonly ageMs: number }
   /** Take no more clients, end those that are there, and exit. */

@@ -1,5 +1,5 @@
 import type { FailoverConfig, MemberId, MemberReport, Store, VersionedState } from '@understudy/core/cluster';
-import { type DrainClock, type Topology, topologyOf } from '@understudy/core/routing';
+import { type DrainClock, type RoutableServer, type Topology, topologyOf } from '@understudy/core/routing';
 import type { TopologySource } from './ports.ts';
 
 const NOTHING_HEARD: Topology = {
@@ -9,6 +9,18 @@ const NOTHING_HEARD: Topology = {
   history: [],
 };
 
+/** How a router comes to know that its view of the cluster still holds. */
+export interface ViewConfirmation {
+  /** A view that nobody has confirmed for this long is stale. */
+  readonly ttlMs: number;
+  /** Asks the primary to prove that it leads the term; only asked while the store is silent. */
+  readonly prove: (server: RoutableServer, term: number, timeoutMs: number) => Promise<boolean>;
+}
+
+/** Parts of the time to live after which the primary is asked, and how often. */
+const PROVE_AFTER = 3;
+const LOOKS = 10;
+
 /** The cluster as the store tells it, on this process's own clock. */
 export class StoreTopology implements TopologySource {
   readonly #config: FailoverConfig;
@@ -16,14 +28,21 @@ export class StoreTopology implements TopologySource {
   readonly #listeners = new Set<(topology: Topology) => void>();
   readonly #reports = new Map<MemberId, MemberReport>();
   readonly #unwatch: () => void;
+  readonly #confirmation: ViewConfirmation | null;
+  readonly #looking: NodeJS.Timeout | null;
+  #confirmedAtMs: number;
   #versioned: VersionedState | null = null;
   #drain: DrainClock | null = null;
   #topology: Topology = NOTHING_HEARD;
   #signature = '';
 
-  constructor(store: Store, config: FailoverConfig, now: () => number) {
+  /** `confirmation`: null where the store cannot be lost, since it lives on this machine. */
+  constructor(store: Store, config: FailoverConfig, now: () => number, confirmation: ViewConfirmation | null = null) {
     this.#config = config;
     this.#now = now;
+    this.#confirmation = confirmation;
+    this.#confirmedAtMs = now();
+    this.#looking = confirmation ? setInterval(() => this.#lookAtAge(confirmation), confirmation.ttlMs / LOOKS) : null;
     this.#unwatch = store.watch({
       state: versioned => {
         this.#versioned = versioned;
@@ -51,7 +70,14 @@ export class StoreTopology implements TopologySource {
     return () => this.#listeners.delete(listener);
   }
 
+  /** All that there was to hear at that moment (on this process's clock) has been heard. */
+  confirm(atMs: number): void {
+    this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
+    if (this.#topology.isStale) this.#update();
+  }
+
   stop(): void {
+    if (this.#looking) clearInterval(this.#looking);
     this.#unwatch();
   }
 
@@ -61,16 +87,41 @@ export class StoreTopology implements TopologySource {
     else if (this.#drain?.intentId !== intent.id) this.#drain = { intentId: intent.id, untilMs: this.#now() + this.#config.drainTimeoutMs };
   }
 
+  get #isStale(): boolean {
+    return this.#confirmation !== null && this.#now() - this.#confirmedAtMs > this.#confirmation.ttlMs;
+  }
+
+  /** While the store is silent the primary itself is asked whether it leads, and in the end the view is stale. */
+  #lookAtAge({ ttlMs, prove }: ViewConfirmation): void {
+    const askedAtMs = this.#now();
+    const rule = this.#versioned?.state.rule;
+    const { primary } = this.#topology;
+    if (rule && primary.kind !== 'absent' && askedAtMs - this.#confirmedAtMs > ttlMs / PROVE_AFTER) {
+      void prove(primary.server, rule.term, ttlMs / 2).then(proved => {
+        if (proved && this.#versioned?.state.rule?.term === rule.term) this.confirm(askedAtMs);
+      });
+    }
+    if (this.#isStale && !this.#topology.isStale) this.#update();
+  }
+
   /** Heartbeats change positions, not the topology: listeners hear of real changes only. */
   #update(): void {
     if (!this.#versioned) return;
-    const topology = topologyOf(this.#versioned.state, this.#reports, this.#drain);
+    const heard = topologyOf(this.#versioned.state, this.#reports, this.#drain);
+    const topology = this.#isStale ? stale(heard) : heard;
     const signature = signatureOf(topology);
     if (signature === this.#signature) return;
     this.#signature = signature;
     this.#topology = topology;
     for (const listener of this.#listeners) listener(topology);
   }
+}
+
+/** New work for the primary is held: it could not be acknowledged anyway, or not by the one that leads. */
+function stale(topology: Topology): Topology {
+  const { primary } = topology;
+  const held = primary.kind === 'absent' ? primary : ({ kind: 'unconfirmed', server: primary.server } as const);
+  return { ...topology, primary: held, isStale: true };
 }
 
 function signatureOf(topology: Topology): string {

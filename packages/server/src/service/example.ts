@@ -4,7 +4,8 @@ type Kind = 'up' | 'member' | 'proxy';
 
 /** Settings of `up` that a member or a proxy has no use for. */
 const NOT_MEMBER = /^(port|replicas|consistency|logLevel|routing\.|proxy\.|cluster$|data$|host$)/;
-const NOT_PROXY = /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|cluster$|data$|host$)/;
+const NOT_PROXY =
+  /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|cluster$|data$|host$)/;
 
 const SERVICE = (kind: 'member' | 'proxy'): string => `# A ${kind} of a cluster on several machines. Paths count from this file's directory.
 # Name of the cluster, the same in all files.
@@ -65,7 +66,10 @@ function commented(settings: readonly SettingDescription[]): string {
     if (second !== undefined && group !== first) lines.push(`# ${first}:`);
     group = second === undefined ? null : first;
     const indent = second === undefined ? '' : '  ';
-    lines.push(`# ${indent}# ${description}${values === '' ? '' : ` (${values})`}`, `# ${indent}${second ?? first}: ${JSON.stringify(value)}`);
+    lines.push(
+      `# ${indent}# ${description}${values === '' ? '' : ` (${values})`}`,
+      `# ${indent}${second ?? first}: ${JSON.stringify(value)}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

@@ -43,6 +43,8 @@ function etcdFile(layout: Layout, address: string, name: string): string {
     'initial-cluster-token': `understudy-${layout.cluster}`,
     'auto-compaction-mode': 'periodic',
     'auto-compaction-retention': '1h',
+    // Off by default in a file, on by default on the command line (etcd 3.4).
+    'enable-grpc-gateway': true,
     logger: 'zap',
     'log-level': 'warn',
     'client-transport-security': trust,

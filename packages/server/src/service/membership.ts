@@ -17,12 +17,17 @@ export function joined(state: ClusterState, spec: MemberSpec): ClusterState {
   const known = state.members[spec.id];
   const next = { ...spec, lifecycle: known?.lifecycle ?? spec.lifecycle };
   if (known && JSON.stringify(known) === JSON.stringify(next)) return state;
-  if (!known && Object.keys(state.members).length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
+  if (!known && Object.keys(state.members).length > REPLICAS_MAX)
+    throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
   return { ...state, members: { ...state.members, [spec.id]: next } };
 }
 
 /** Puts this machine's member on the list, or its new address; waits for the store. Returns the reason for the log, or null when nothing had to change. */
-export async function join(store: EtcdStore, spec: MemberSpec, stop: AbortSignal): Promise<{ readonly before: ClusterState; readonly after: ClusterState } | null> {
+export async function join(
+  store: EtcdStore,
+  spec: MemberSpec,
+  stop: AbortSignal,
+): Promise<{ readonly before: ClusterState; readonly after: ClusterState } | null> {
   while (!stop.aborted) {
     try {
       const { revision, state } = await store.read();

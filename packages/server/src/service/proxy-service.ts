@@ -34,7 +34,7 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext)
 }
 
 async function serve(
-  { name, settings }: ServiceSettings,
+  { name, settings, viewTtlMs }: ServiceSettings,
   { stop, say }: Pick<ServiceContext, 'stop' | 'say'>,
   store: EtcdStore,
   routerPassword: string,
@@ -44,6 +44,7 @@ async function serve(
   const proxy = new ProxyProcess({
     proxy: proxyOptions(settings, settings.port, routerPassword),
     failover: settings.failover,
+    viewTtlMs,
     store,
     logDirectory,
     onEvent: event => store.tell(name, event),

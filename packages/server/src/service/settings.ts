@@ -14,7 +14,9 @@ const endpoint = z.url({ protocol: /^https?$/, error: 'must be a URL such as htt
 
 /** What a machine of a larger cluster must be told beyond the settings of `up`. */
 const schema = z.strictObject({
-  name: z.string('must be the name of this member or proxy, e.g. n1').refine(isMemberId, 'must be a lower-case letter, then letters and digits'),
+  name: z
+    .string('must be the name of this member or proxy, e.g. n1')
+    .refine(isMemberId, 'must be a lower-case letter, then letters and digits'),
   secrets: path,
   etcd: z.strictObject({
     endpoints: z.array(endpoint).min(1, 'must not be empty').max(15),
@@ -60,11 +62,7 @@ export interface ServiceSettings {
 }
 
 /** Reads the file of a member or a proxy. Variables of the environment go before what it says. Throws `bad-config`, `unknown-key`. */
-export function loadServiceSettings(
-  cwd: string,
-  named: string,
-  env: Readonly<Record<string, string | undefined>>,
-): ServiceSettings {
+export function loadServiceSettings(cwd: string, named: string, env: Readonly<Record<string, string | undefined>>): ServiceSettings {
   const { path: file, content } = readConfigFile(cwd, named)!;
   const own: Record<string, unknown> = {};
   const shared: Record<string, unknown> = {};

@@ -14,6 +14,8 @@ const STOP_DEADLINE_MS = 5000;
 export interface ProxyProcessOptions {
   readonly proxy: ProxyOptions;
   readonly failover: FailoverConfig;
+  /** How long the router's view counts without a confirmation; null: the store cannot be lost. */
+  readonly viewTtlMs: number | null;
   readonly store: Store;
   readonly logDirectory: string;
   readonly onEvent: (event: EventDraft) => void;
@@ -72,12 +74,12 @@ export class ProxyProcess {
   }
 
   #begin(link: Link): void {
-    const { proxy, failover, store } = this.#options;
+    const { proxy, failover, viewTtlMs, store } = this.#options;
     const control = channel(link, 'control');
     this.#control = control;
     control.onMessage(message => this.#hear(message as FromProxy));
     serveStore(store, channel(link, 'store'));
-    control.send({ kind: 'begin', options: proxy, failover } satisfies ToProxy);
+    control.send({ kind: 'begin', options: proxy, failover, viewTtlMs } satisfies ToProxy);
   }
 
   #giveUpListening(why: string): void {

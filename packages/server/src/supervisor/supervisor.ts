@@ -249,6 +249,7 @@ export class Supervisor {
     this.#proxy = new ProxyProcess({
       proxy: proxyOptions(settings, ports.router, secrets.router),
       failover: settings.failover,
+      viewTtlMs: null,
       store,
       logDirectory: paths.log,
       onEvent: event => this.#say(event),

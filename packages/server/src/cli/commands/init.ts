@@ -31,7 +31,10 @@ export async function run(context: CommandContext, options: InitOptions): Promis
 
 function layoutOf(options: InitOptions): Layout {
   const list = (text: string | undefined): readonly string[] =>
-    (text ?? options.machines ?? '').split(',').map(each => each.trim()).filter(each => each !== '');
+    (text ?? options.machines ?? '')
+      .split(',')
+      .map(each => each.trim())
+      .filter(each => each !== '');
   const layout = {
     cluster: options.cluster,
     etcd: list(options.etcd),
@@ -43,7 +46,8 @@ function layoutOf(options: InitOptions): Layout {
   const refuse = (option: string, why: string): never => {
     throw new UnderstudyError('bad-option', { option, why, command: 'init' });
   };
-  if (!/^[a-z][a-z0-9_-]{0,31}$/.test(layout.cluster)) refuse('--cluster', `${layout.cluster} is not a name of lower-case letters, digits, - and _`);
+  if (!/^[a-z][a-z0-9_-]{0,31}$/.test(layout.cluster))
+    refuse('--cluster', `${layout.cluster} is not a name of lower-case letters, digits, - and _`);
   if (layout.etcd.length === 0 || layout.members.length === 0) refuse('--machines', 'no addresses are given');
   const strange = [...layout.etcd, ...layout.members, ...layout.proxies].find(each => !/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/.test(each));
   if (strange !== undefined) refuse('--machines', `${strange} is no address or host name`);
