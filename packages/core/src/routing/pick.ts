@@ -39,7 +39,7 @@ export function pickReplica(
 ): ReplicaState | null {
   const search: Search = { view, level, floor, nowMs, random, slowStartLot: random() };
   if (only === null) return pickAny(search) ?? pickAny({ ...search, slowStartLot: 0 });
-  const same = view.candidates.find(candidate => candidate.server.id === only);
+  const same = view.byId.get(only);
   return same && maySend({ ...search, slowStartLot: 0 }, same) ? same : null;
 }
 

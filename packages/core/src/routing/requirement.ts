@@ -8,15 +8,15 @@ import type { RouterView } from './view.ts';
 /** Brings a session's floor up to date with the answers that have come. */
 function settle(session: SessionCausality, view: RouterView, nowMs: number): void {
   const { causality, topology } = view;
-  if (session.replicaId !== null) settleReplica(session, view, nowMs);
+  if (session.replicaId !== null) settleReplica(session, session.replicaId, view, nowMs);
   if (session.primaryMark > 0 && isCovered(causality.probes, session.primaryMark)) {
     session.floor = mergeFloors(session.floor, causality.floor, topology);
     session.primaryMark = 0;
   }
 }
 
-function settleReplica(session: SessionCausality, view: RouterView, nowMs: number): void {
-  const replica = view.candidates.find(candidate => candidate.server.id === session.replicaId);
+function settleReplica(session: SessionCausality, id: MemberId, view: RouterView, nowMs: number): void {
+  const replica = view.byId.get(id);
   if (replica && isCovered(replica.probes, session.replicaMark)) {
     session.floor = mergeFloors(session.floor, replica.position, view.topology);
   } else if (replica && nowMs - replica.observedAtMs <= view.policy.balance.maxSilenceMs) {

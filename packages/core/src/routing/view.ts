@@ -1,3 +1,4 @@
+import type { MemberId } from '../cluster/member.ts';
 import type { RouterCausality } from './causality.ts';
 import { currentTimeline } from './floors.ts';
 import { type BalancePolicy, DEFAULT_BALANCE, newReplica, type ReplicaState } from './replica.ts';
@@ -28,6 +29,8 @@ export interface RouterView {
   readonly topology: Topology;
   /** Who may be drawn for a read: those of the router's own zone first; the primary among them when it shares the reads. */
   readonly candidates: readonly ReplicaState[];
+  /** The same by their names: sessions remember who served them, and a fleet is too large to be looked through for each read. */
+  readonly byId: ReadonlyMap<MemberId, ReplicaState>;
   /** So many candidates at the front are in the router's own zone; all of them when zones do not matter. */
   readonly localCount: number;
   /** Greatest weight of a candidate. */
@@ -54,10 +57,12 @@ export function routerView(input: RouterViewInput): RouterView {
   const shares = policy.readsOnPrimary === 'share' && topology.primary.kind === 'open';
   const primary = shares ? input.primary : null;
   const all = primary ? [...input.replicas, primary] : input.replicas;
-  const local = all.filter(candidate => policy.zone === null || candidate.server.zone === policy.zone);
-  const candidates = [...local, ...all.filter(candidate => !local.includes(candidate))];
+  const isLocal = ({ server }: ReplicaState): boolean => policy.zone === null || server.zone === policy.zone;
+  const local = all.filter(isLocal);
+  const candidates = [...local, ...all.filter(candidate => !isLocal(candidate))];
+  const byId = new Map(candidates.map(candidate => [candidate.server.id, candidate]));
   const heaviest = Math.max(0, ...candidates.map(candidate => candidate.server.weight));
-  return { topology, candidates, localCount: local.length, heaviest, primary, causality, policy };
+  return { topology, candidates, byId, localCount: local.length, heaviest, primary, causality, policy };
 }
 
 const LAST_LSN = 0xffff_ffff_ffff_ffffn;
