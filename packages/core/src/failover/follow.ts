@@ -37,12 +37,13 @@ export function follow(view: View, rule: Rule, nowMs: number): readonly Decision
 
 /** Isolated at first: only a running server can say where its WAL ends, and so whether it may follow as it is. */
 function startReplica(view: View, rule: Rule, leader: PrimaryServer | null, nowMs: number): readonly Decision[] {
-  const { attempts } = view.local.repair;
+  const { attempts, fault } = view.local.repair;
   if (!repairDue(view, nowMs)) return repairAlarm(view);
   // While the new primary opens, a member that it does not wait for keeps out of its way.
   const isOpening = !rule.established && nowMs - view.local.seen.ruleAtMs < view.config.electionTimeoutMs / 2;
   if (isOpening && !rule.cohort.includes(view.self)) return [];
-  if (attempts >= 3 && leader !== null) return [clone(view, rule, `It did not start ${attempts} times.`), ...repairAlarm(view)];
+  if (attempts >= 3 && leader !== null && fault === 'unknown')
+    return [clone(view, rule, `It did not start ${attempts} times.`), ...repairAlarm(view)];
   const alarms =
     leader === null && attempts >= view.config.repairAttempts ? [alarm('replica-cannot-start', { attempts })] : repairAlarm(view);
   return [decision({ kind: 'start-isolated' }, 'Start as a replica to see where its WAL ends.', { attempts }), ...alarms];

@@ -45,14 +45,23 @@ function fenceReason(view: View, nowMs: number): string | null {
         return `This server writes timeline ${server.timeline}, but term ${rule.term} was given timeline ${rule.timeline}.`;
       return staleReason(view, rule) ?? leaseReason(view, rule, nowMs);
     case 'unresponsive':
-      if (server.was === 'replica')
-        return server.forMs >= view.config.hangTimeoutMs ? `This replica has not answered for ${Math.round(server.forMs)} ms.` : null;
+      if (server.was === 'replica') return silentReplicaReason(view, rule, server.forMs);
       return staleReason(view, rule) ?? leaseReason(view, rule, nowMs);
     case 'failing':
       return server.was === 'primary' ? (staleReason(view, rule) ?? leaseReason(view, rule, nowMs)) : null;
     default:
       return server satisfies never;
   }
+}
+
+/**
+ * A replica that hangs is started anew. An election waits for its answer, so it gets no more time then than a primary does; else it may still
+ * stream and acknowledge, and a restart would cost more than patience.
+ */
+function silentReplicaReason(view: View, rule: Rule, forMs: number): string | null {
+  const { hangTimeoutMs, replicaTimeoutMs } = view.config;
+  const patienceMs = askedTerm(view.state) > rule.term ? hangTimeoutMs : Math.max(hangTimeoutMs, replicaTimeoutMs);
+  return forMs >= patienceMs ? `This replica has not answered for ${Math.round(forMs)} ms.` : null;
 }
 
 /** A running primary leads its term, or it goes: a newer term asked for is enough. */

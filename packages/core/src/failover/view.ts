@@ -7,6 +7,9 @@ export interface HeardMember {
   readonly heardAtMs: number;
 }
 
+/** Why the last attempt failed: by what is around the server (its port is taken, its disk is full), which other data would not help, or not. */
+export type RepairFault = 'surroundings' | 'unknown';
+
 /** What only the member's own agent knows. */
 export interface LocalFacts {
   /** The durable promise, as read from or written to its own disk. */
@@ -14,7 +17,7 @@ export interface LocalFacts {
   /** A slow operation of this agent is under way; decide asks for nothing but a fence then. */
   readonly busy: boolean;
   /** Failed attempts of the repair now needed, and when the last one ended (monotonic); reset by success. */
-  readonly repair: { readonly attempts: number; readonly lastAtMs: number };
+  readonly repair: { readonly attempts: number; readonly lastAtMs: number; readonly fault: RepairFault };
   /** Monotonic time at which this agent began; it does not judge others before it could have heard of them. */
   readonly startedAtMs: number;
   /** Monotonic time of *sending* the last renewal that the store has confirmed; the lease of a primary with acks 0 counts from here. */

@@ -370,11 +370,31 @@ describe('a replica', () => {
 
   it('is cloned when it has no data, with a pause after each failure, and in the end an alarm', () => {
     expect(kinds({ self, reports: own({ kind: 'absent' }) })).toEqual(['clone']);
-    expect(kinds({ self, reports: own({ kind: 'absent' }), local: { repair: { attempts: 2, lastAtMs: NOW - 900 } } })).toEqual([]);
-    expect(kinds({ self, reports: own({ kind: 'absent' }), local: { repair: { attempts: 5, lastAtMs: NOW - 9000 } } })).toEqual([
-      'clone',
-      'alarm repair-failed',
-    ]);
+    expect(
+      kinds({ self, reports: own({ kind: 'absent' }), local: { repair: { attempts: 2, lastAtMs: NOW - 900, fault: 'unknown' } } }),
+    ).toEqual([]);
+    expect(
+      kinds({ self, reports: own({ kind: 'absent' }), local: { repair: { attempts: 5, lastAtMs: NOW - 9000, fault: 'unknown' } } }),
+    ).toEqual(['clone', 'alarm repair-failed']);
+  });
+
+  it('that hangs may still acknowledge: it is started anew late, but at once when an election waits for it', () => {
+    const silent = (forMs: number): readonly MemberReport[] => own({ kind: 'unresponsive', forMs, was: 'replica' });
+    expect(kinds({ self, reports: silent(4999) })).toEqual([]);
+    expect(kinds({ self, reports: silent(5000) })).toEqual(['fence']);
+    const promised = (forMs: number): readonly MemberReport[] => [
+      ...healthy().slice(0, 2),
+      report('n3', { kind: 'unresponsive', forMs, was: 'replica' }, { promisedTerm: 8 }),
+    ];
+    const local = { promisedTerm: 8 };
+    expect(kinds({ self, reports: promised(1499), state: ELECTION, local })).not.toContain('fence');
+    expect(kinds({ self, reports: promised(1500), state: ELECTION, local })).toContain('fence');
+  });
+
+  it('that does not start is cloned in the end, but not when other data would not help', () => {
+    const tried = (fault: 'unknown' | 'surroundings') => ({ repair: { attempts: 3, lastAtMs: NOW - 9000, fault } });
+    expect(kinds({ self, reports: own(stopped(true)), local: tried('unknown') })).toEqual(['clone']);
+    expect(kinds({ self, reports: own(stopped(true)), local: tried('surroundings') })).toEqual(['start-isolated']);
   });
 
   it('stops taking WAL under the name of another term', () => {

@@ -110,7 +110,7 @@ export function report(id: MemberId, server: ServerReport, change: Partial<Membe
 const LOCAL: LocalFacts = {
   promisedTerm: 7,
   busy: false,
-  repair: { attempts: 0, lastAtMs: 0 },
+  repair: { attempts: 0, lastAtMs: 0, fault: 'unknown' },
   startedAtMs: 0,
   leaseSentAtMs: NOW,
   open: { term: 7, barrierLsn: 900n, confirmed: true, atWallMs: 0 },

@@ -35,7 +35,7 @@ export class SimAgent {
   openLife = -1;
   namesInForceSince: LocalFacts['namesInForceSince'] = null;
   operation: Operation | null = null;
-  repair: { attempts: number; lastAtMs: number } = { attempts: 0, lastAtMs: 0 };
+  repair: LocalFacts['repair'] = { attempts: 0, lastAtMs: 0, fault: 'unknown' };
   startedAtMs = 0;
   leaseSentAtMs = 0;
   storeHeardAtMs = 0;
@@ -94,7 +94,7 @@ export class SimAgent {
     this.openLife = -1;
     this.namesInForceSince = null;
     this.operation = null;
-    this.repair = { attempts: 0, lastAtMs: 0 };
+    this.repair = { attempts: 0, lastAtMs: 0, fault: 'unknown' };
     this.startedAtMs = this.mono;
     this.leaseSentAtMs = this.mono - 1e9;
     this.storeHeardAtMs = this.startedAtMs;

@@ -47,7 +47,7 @@ export class Hands {
     const { postgres } = agent;
     if (this.#starting && postgres.process === 'up') {
       this.#starting = false;
-      agent.repair = { attempts: 0, lastAtMs: agent.mono };
+      agent.repair = { attempts: 0, lastAtMs: agent.mono, fault: 'unknown' };
     } else if (this.#starting && postgres.process === 'down') {
       this.#starting = false;
       this.#failed();
@@ -290,7 +290,7 @@ export class Hands {
 
   #failed(): void {
     const agent = this.#agent;
-    agent.repair = { attempts: agent.repair.attempts + 1, lastAtMs: agent.mono };
+    agent.repair = { attempts: agent.repair.attempts + 1, lastAtMs: agent.mono, fault: 'unknown' };
   }
 
   #source(primary: MemberId): SimAgent['postgres'] | null {
@@ -309,7 +309,7 @@ export class Hands {
     this.#operate({ kind: 'rewinding' }, world.random.between(200, 1200), () => {
       const walMissing = world.random.chance(world.rewindFailure);
       if (walMissing || !this.#copy(primary)) this.#failed();
-      else agent.repair = { attempts: 0, lastAtMs: agent.mono };
+      else agent.repair = { attempts: 0, lastAtMs: agent.mono, fault: 'unknown' };
     });
   }
 
@@ -322,7 +322,7 @@ export class Hands {
     this.#operate({ kind: 'cloning', bytesDone: 0, bytesTotal: null }, world.random.between(300, 2500), () => {
       if (postgres.data === 'whole') postgres.kill(false);
       if (!this.#copy(primary)) this.#failed();
-      else agent.repair = { attempts: 0, lastAtMs: agent.mono };
+      else agent.repair = { attempts: 0, lastAtMs: agent.mono, fault: 'unknown' };
     });
     if (postgres.data === 'partial' && !world.mutation.hidesHalfClones) world.mutation.halfClone(postgres, world.servers.get(primary)!);
   }

@@ -121,9 +121,17 @@ export class Agent {
   /** To be called the moment the postmaster is gone. */
   noteExit(cause: string): void {
     if (!this.#stopping && !this.#performer.busy) this.#say('server-exited', `PostgreSQL of ${this.#options.member} ended: ${cause}.`);
+    if (this.#watcher.report()?.kind === 'starting' && this.#performer.operation?.kind !== 'stopping') void this.#noteFailedStart();
     this.#watcher.reset();
     this.#facts.noteServerLife();
     this.#nudge();
+  }
+
+  /** A server that ends before it has answered was not started: the next start waits, and after some of them a person is told. */
+  async #noteFailedStart(): Promise<void> {
+    const failure = await this.#ports.server.startFailure();
+    this.#facts.noteRepair('failed', monotonicMs(), failure.code === 'start-failed' ? 'unknown' : 'surroundings');
+    this.#say('decision', `${this.#options.member} did not start: ${failure.message}.`, { failed: failure.code });
   }
 
   noteDrained(intentId: string): void {
@@ -157,6 +165,7 @@ export class Agent {
   }
 
   #step(): void {
+    this.#watcher.measureSilence();
     const report = this.#ownReport();
     const now = monotonicMs();
     const seen = this.#watcher.observation;
@@ -321,6 +330,7 @@ export class Agent {
   /**
    * A look is a new connection, which costs a busy machine more than it tells; so only a member that waits for its own server to change looks
    * often: one that starts, an elected one until it is open, a primary whose cohort is being changed, a recruit whose WAL's end is not certain yet.
+   * And where looks take long they are rarer still: they must not be what keeps the machine busy.
    */
   #intervalMs(): number {
     const { failover, member } = this.#options;
@@ -330,7 +340,8 @@ export class Agent {
     const opening = leads && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
     const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
     const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null);
-    return opening || changing || uncertain ? Math.min(URGENT_INTERVAL_MS, failover.heartbeatMs) : failover.heartbeatMs;
+    if (!opening && !changing && !uncertain) return failover.heartbeatMs;
+    return Math.min(Math.max(URGENT_INTERVAL_MS, 2 * this.#watcher.lookTookMs), failover.heartbeatMs);
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -1,6 +1,9 @@
 import { type ClusterState, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
-import { type LocalFacts, leadingServer } from '@understudy/core/failover';
+import { type LocalFacts, leadingServer, type RepairFault } from '@understudy/core/failover';
 import type { Observation } from '../postgres/index.ts';
+
+/** A member that streams or leads needs no repair: what failed before is over. */
+const NO_REPAIR: LocalFacts['repair'] = { attempts: 0, lastAtMs: 0, fault: 'unknown' };
 
 /**
  * What an agent remembers between two looks: since when it has known what. Fed with each state, report and observation; nothing here
@@ -23,7 +26,7 @@ export class FactKeeper {
   #primaryFlush: LocalFacts['primaryFlush'] = null;
   #streamedAtMs: Record<MemberId, number> = {};
   #slots: readonly string[] | null = null;
-  #repair = { attempts: 0, lastAtMs: 0 };
+  #repair = NO_REPAIR;
   #drainedIntent: string | null = null;
 
   constructor(self: MemberId, nowMs: number) {
@@ -69,10 +72,13 @@ export class FactKeeper {
     if (term === undefined) return;
     if (seen.kind === 'replica') {
       this.#namesInForceSince = null;
-      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term))
+      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term)) {
         this.#streamedAtMs[this.#self] = nowMs;
+        this.#repair = NO_REPAIR;
+      }
       return;
     }
+    this.#repair = NO_REPAIR;
     for (const sender of seen.senders) {
       const name = parseStreamName(sender.applicationName);
       if (name?.term === term && sender.state === 'streaming') this.#streamedAtMs[name.id] = nowMs;
@@ -109,8 +115,8 @@ export class FactKeeper {
     this.#drainedIntent = intentId;
   }
 
-  noteRepair(outcome: 'done' | 'failed', nowMs: number): void {
-    this.#repair = outcome === 'done' ? { attempts: 0, lastAtMs: nowMs } : { attempts: this.#repair.attempts + 1, lastAtMs: nowMs };
+  noteRepair(outcome: 'done' | 'failed', nowMs: number, fault: RepairFault = 'unknown'): void {
+    this.#repair = outcome === 'done' ? NO_REPAIR : { attempts: this.#repair.attempts + 1, lastAtMs: nowMs, fault };
   }
 
   /** The term in which this primary is open to routers, or null. */

@@ -1,10 +1,14 @@
 import type { FailoverConfig, ServerReport } from '@understudy/core/cluster';
-import { type DiskReport, type Observation, PostgresError, type PostgresServer } from '../postgres/index.ts';
+import { type DiskReport, type Observation, PostgresError, type PostgresServer, readVitals } from '../postgres/index.ts';
+import { SilenceMeter } from './silence.ts';
 
 /** How often the disk is probed; each probe is a write and an fsync. */
 const DISK_INTERVAL_MS = 1000;
 /** A server that has not answered for this long is told as unresponsive; less is a busy machine, and routers would hold work for nothing. */
 const SLOW_MS = 1000;
+/** One look gives up after this, and after twice as long each time that the one before got no answer: on a starved machine short ones would never end. */
+const LOOK_MS = 1000;
+const MAX_LOOK_MS = 8000;
 
 /**
  * Watches one server: a look is a fresh connection with a deadline, at most one at a time. What is known can be asked for at any
@@ -19,17 +23,20 @@ export class ServerWatcher {
   #systemId: string | null = null;
   /** When the running server last answered; null until it has done so once. */
   #answeredAtMs: number | null = null;
-  #startedAtMs = 0;
+  #unansweredLooks = 0;
+  readonly #silence: SilenceMeter;
   #disk: { readonly report: DiskReport; readonly sinceMs: number } | null = null;
   #diskProbedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #lookTookMs = 0;
   #knownSinceMs = Number.NEGATIVE_INFINITY;
 
   constructor(server: PostgresServer, config: FailoverConfig, now: () => number) {
     this.#server = server;
     this.#config = config;
     this.#now = now;
+    this.#silence = new SilenceMeter(config.heartbeatMs * 2);
   }
 
   /** The last full look at a running server. */
@@ -47,6 +54,11 @@ export class ServerWatcher {
     return this.#lookedAtMs;
   }
 
+  /** How long the last look took. */
+  get lookTookMs(): number {
+    return this.#lookTookMs;
+  }
+
   /** When the last look that told something began (monotonic): what is known is true of no moment before that. */
   get knownSinceMs(): number {
     return this.#knownSinceMs;
@@ -56,30 +68,40 @@ export class ServerWatcher {
     return this.#systemId;
   }
 
+  /** To be called at each round: counts the silence of a server that has not answered. */
+  measureSilence(): void {
+    const { pid } = this.#server;
+    if (pid === null) return;
+    // A server that answers is not looked into: that costs a few files a process.
+    this.#silence.measure(this.#now(), this.#silence.countedMs > this.#config.heartbeatMs ? readVitals(pid) : null);
+  }
+
   /** What the server is now; null while nothing is known of this life of it. */
   report(): ServerReport | null {
-    const now = this.#now();
-    if (this.#report?.kind === 'starting') return { kind: 'starting', sinceMs: Math.round(now - this.#startedAtMs) };
+    const silentMs = Math.round(this.#silence.countedMs);
+    if (this.#report?.kind === 'starting') return { kind: 'starting', sinceMs: silentMs };
     if (this.#report?.kind !== 'primary' && this.#report?.kind !== 'replica') return this.#report;
     const was = this.#report.kind;
-    const silentMs = now - (this.#answeredAtMs ?? now);
-    if (silentMs >= Math.min(SLOW_MS, this.#config.hangTimeoutMs)) return { kind: 'unresponsive', forMs: Math.round(silentMs), was };
-    return this.#failing(was, now) ?? this.#report;
+    if (silentMs >= Math.min(SLOW_MS, this.#config.hangTimeoutMs)) return { kind: 'unresponsive', forMs: silentMs, was };
+    return this.#failing(was, this.#now()) ?? this.#report;
   }
 
   /** Must be told of each start and end of a postmaster: what was known is void. */
   reset(): void {
     this.#observation = null;
     this.#answeredAtMs = null;
-    this.#startedAtMs = this.#now();
+    this.#unansweredLooks = 0;
+    this.#silence.restart(this.#now());
     this.#disk = null;
     this.#report = this.#server.pid === null ? null : { kind: 'starting', sinceMs: 0 };
   }
 
   /** Looks once; joins a look that is under way. */
   async look(): Promise<void> {
+    const beganAtMs = this.#now();
     this.#looking ??= this.#look().finally(() => {
       this.#lookedAtMs = this.#now();
+      this.#lookTookMs = this.#lookedAtMs - beganAtMs;
       this.#looking = null;
     });
     await this.#looking;
@@ -104,18 +126,25 @@ export class ServerWatcher {
   async #lookRunning(pid: number): Promise<void> {
     const beganAtMs = this.#now();
     try {
-      const seen = await this.#server.observe(Math.min(1000, this.#config.hangTimeoutMs));
+      const seen = await this.#server.observe(this.#lookLimitMs());
       if (this.#server.pid !== pid) return;
       this.#observation = seen;
       this.#report = reportOf(seen);
       this.#systemId = seen.systemId;
       this.#answeredAtMs = this.#now();
+      this.#unansweredLooks = 0;
+      this.#silence.restart(this.#answeredAtMs);
       this.#knownSinceMs = beganAtMs;
       if (seen.kind === 'primary') this.#probeDisk();
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
+      this.#unansweredLooks += 1;
       if (this.#server.pid === pid && this.#answeredAtMs === null) this.#report = { kind: 'starting', sinceMs: 0 };
     }
+  }
+
+  #lookLimitMs(): number {
+    return Math.min(LOOK_MS, this.#config.hangTimeoutMs) * Math.min(2 ** this.#unansweredLooks, MAX_LOOK_MS / LOOK_MS);
   }
 
   async #lookStopped(): Promise<void> {

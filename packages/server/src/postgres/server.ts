@@ -41,6 +41,9 @@ export interface StopResult {
 /** Enough for PostgreSQL to die of SIGKILL on a machine that is short of everything but a disk that answers. */
 const FENCE_DEADLINE_MS = 10_000;
 const READY_POLL_MS = 10;
+/** What one try to connect to a starting server may take: the first, and at most. */
+const FIRST_TRY_MS = 1000;
+const LAST_TRY_MS = 8000;
 
 /**
  * One PostgreSQL server as a child process. It does what it is told and decides nothing. Methods that change something are
@@ -113,14 +116,19 @@ export class PostgresServer {
   async waitUntilReady(deadlineMs: number, signal?: AbortSignal): Promise<void> {
     const { dataDirectory } = this.spec.paths;
     const postmaster = this.#running();
+    // A starved machine answers late: short tries alone would never end there.
+    let tryMs = FIRST_TRY_MS;
     const ready = await pollUntil(
       async () => {
-        if (this.#postmaster !== postmaster) throw await this.#startFailure();
+        if (this.#postmaster !== postmaster) throw await this.startFailure();
         const file = await readPostmasterFile(dataDirectory);
         if (file?.pid !== postmaster.pid || file.status !== 'ready') return null;
-        return await withConnection(this.endpoint, { deadlineMs: 1000 }, connection => connection.query('SELECT 1')).then(
+        return await withConnection(this.endpoint, { deadlineMs: tryMs }, connection => connection.query('SELECT 1')).then(
           () => true,
-          () => null,
+          () => {
+            tryMs = Math.min(tryMs * 2, LAST_TRY_MS);
+            return null;
+          },
         );
       },
       { intervalMs: READY_POLL_MS, deadlineMs, ...(signal ? { signal } : {}) },
@@ -281,7 +289,8 @@ export class PostgresServer {
     if (file && isTaken(file.pid)) await rm(join(dataDirectory, 'postmaster.pid'), { force: true });
   }
 
-  async #startFailure(): Promise<PostgresError> {
+  /** Why the postmaster ended while it started, by the end of its log: `port-in-use`, `disk-full` or `start-failed`. */
+  async startFailure(): Promise<PostgresError> {
     const detail = await this.logTail();
     if (/Address already in use/.test(detail))
       return new PostgresError('port-in-use', `port ${this.spec.settings.port} is taken`, { detail });

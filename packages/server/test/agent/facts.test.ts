@@ -198,13 +198,30 @@ test('routers have drained for the wish that stands, not for another', () => {
   expect(local(facts).routersDrained).toBe(false);
 });
 
-test('repairs are counted until one succeeds', () => {
-  const facts = keeper();
-  facts.noteRepair('failed', 300);
-  facts.noteRepair('failed', 400);
-  expect(local(facts).repair).toEqual({ attempts: 2, lastAtMs: 400 });
-  facts.noteRepair('done', 500);
-  expect(local(facts).repair).toEqual({ attempts: 0, lastAtMs: 500 });
+test('repairs are counted until one succeeds, or the member streams or leads', () => {
+  const none = { attempts: 0, lastAtMs: 0, fault: 'unknown' };
+  const twice = (): FactKeeper => {
+    const facts = keeper('n2');
+    facts.noteRepair('failed', 300);
+    facts.noteRepair('failed', 400, 'surroundings');
+    expect(local(facts).repair).toEqual({ attempts: 2, lastAtMs: 400, fault: 'surroundings' });
+    return facts;
+  };
+  const repaired = twice();
+  repaired.noteRepair('done', 500);
+  expect(local(repaired).repair).toEqual(none);
+
+  const receiver = { applicationName: 'n2_t7', streaming: true, lastMessageAgeMs: 0 };
+  const following = twice();
+  following.noteObservation(asReplica({ receiver: { ...receiver, applicationName: 'n2_t6' } }), 500);
+  following.noteObservation(asReplica({ receiver: { ...receiver, streaming: false } }), 500);
+  expect(local(following).repair.attempts).toBe(2);
+  following.noteObservation(asReplica({ receiver }), 500);
+  expect(local(following).repair).toEqual(none);
+
+  const leading = twice();
+  leading.noteObservation(asPrimary(), 500);
+  expect(local(leading).repair).toEqual(none);
 });
 
 test('of the slots only ours are known, and none of an earlier life', () => {
