@@ -89,24 +89,31 @@ export function parse(name: string, text: string, parameterTypes: readonly numbe
   return w.frame(Frontend.parse);
 }
 
-/** The same Parse under another statement name; text and types stay as they came. */
-export function renameParse(frame: Buffer, name: string): Buffer {
-  const zero = frame.indexOf(0, HEADER_BYTES);
-  return new MessageWriter()
-    .cstring(latin1(name))
-    .raw(frame.subarray(zero + 1))
-    .frame(Frontend.parse);
+/** A Parse of this name with the text and types as they came: what stands behind the name of another Parse. */
+export function parseWithTail(name: string, tail: Buffer): Buffer {
+  return new MessageWriter().cstring(latin1(name)).raw(tail).frame(Frontend.parse);
 }
 
-/** The same Bind for another statement name, as pieces: the parameters are not copied. */
-export function renameBind(frame: Buffer, statement: string): [head: Buffer, rest: Buffer] {
-  const portalEnd = frame.indexOf(0, HEADER_BYTES) + 1;
-  const statementEnd = frame.indexOf(0, portalEnd) + 1;
-  if (portalEnd === 0 || statementEnd === 0) throw new ProtocolError('a string of the message has no end');
-  const rest = frame.subarray(statementEnd);
-  const head = new MessageWriter().raw(frame.subarray(HEADER_BYTES, portalEnd)).cstring(latin1(statement)).frame(Frontend.bind);
-  head.writeInt32BE(head.length - 1 + rest.length, 1);
-  return [head, rest];
+/** Where the parameters of a Bind begin: behind the names of portal and statement. */
+export function bindTailStart(chunk: Buffer, start: number, end: number): number {
+  const portalEnd = chunk.indexOf(0, start + HEADER_BYTES);
+  const statementEnd = portalEnd < 0 ? -1 : chunk.indexOf(0, portalEnd + 1);
+  if (statementEnd < 0 || statementEnd >= end) throw new ProtocolError('a string of the message has no end');
+  return statementEnd + 1;
+}
+
+/** The beginning of the same Bind for another statement name; the rest follows from {@link bindTailStart}, so that parameters are not copied. */
+export function renamedBindHead(chunk: Buffer, start: number, end: number, statement: string): Buffer {
+  const portalEnd = chunk.indexOf(0, start + HEADER_BYTES);
+  const tailStart = bindTailStart(chunk, start, end);
+  const portalBytes = portalEnd + 1 - start - HEADER_BYTES;
+  const head = Buffer.allocUnsafe(HEADER_BYTES + portalBytes + statement.length + 1);
+  head[0] = Frontend.bind;
+  head.writeInt32BE(head.length - 1 + end - tailStart, 1);
+  chunk.copy(head, HEADER_BYTES, start + HEADER_BYTES, portalEnd + 1);
+  head.write(statement, HEADER_BYTES + portalBytes, 'latin1');
+  head[head.length - 1] = 0;
+  return head;
 }
 
 /** Bind of text parameters for text results; null is SQL NULL. */

@@ -47,7 +47,7 @@ const READERS: readonly ((frame: Buffer) => unknown)[] = [
   frontend.readNamedTarget,
   frontend.readExecute,
   frontend.readSaslInitialResponse,
-  frame => frontend.renameBind(frame, 'other'),
+  frame => frontend.renamedBindHead(frame, 0, frame.length, 'other'),
   backend.readAuthentication,
   backend.readBackendKeyData,
   backend.readParameterStatus,

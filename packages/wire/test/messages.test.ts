@@ -26,8 +26,12 @@ describe('frontend messages', () => {
   it('renames statements and leaves the rest of the message as it came', () => {
     fc.assert(
       fc.property(name, name, name, text, (portal, before, after, value) => {
-        expect(frontend.renameParse(frontend.parse(before, value, [23]), after)).toEqual(frontend.parse(after, value, [23]));
-        const renamed = Buffer.concat(frontend.renameBind(frontend.bind(portal, before, [value, null]), after));
+        const parse = frontend.parse(before, value, [23]);
+        expect(frontend.parseWithTail(after, parse.subarray(parse.indexOf(0, 5) + 1))).toEqual(frontend.parse(after, value, [23]));
+        const chunk = Buffer.concat([frontend.SYNC, frontend.bind(portal, before, [value, null])]);
+        const [start, end] = [frontend.SYNC.length, chunk.length];
+        const head = frontend.renamedBindHead(chunk, start, end, after);
+        const renamed = Buffer.concat([head, chunk.subarray(frontend.bindTailStart(chunk, start, end), end)]);
         expect(renamed).toEqual(frontend.bind(portal, after, [value, null]));
       }),
       { seed: 3 },

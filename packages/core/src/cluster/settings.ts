@@ -22,6 +22,11 @@ export interface ProxySettings {
   readonly maxClients: number;
   readonly maxHeld: number;
   readonly holdTimeoutMs: number;
+  readonly poolMode: 'auto' | 'transaction' | 'session';
+  readonly poolSize: number;
+  readonly maxServerConnections: number;
+  readonly queueTimeoutMs: number;
+  readonly serverIdleMs: number;
 }
 
 /** Everything that can be configured, complete and checked. */
@@ -107,6 +112,15 @@ const proxy = z.strictObject({
   maxClients: whole(1, 100_000).default(10_000).describe('The most client connections at a time.'),
   maxHeld: whole(1, 100_000).default(10_000).describe('The most statements that wait for a primary at a time.'),
   holdTimeoutMs: milliseconds.default(30_000).describe('How long a statement waits for a primary before the client gets an error.'),
+  poolMode: oneOf(['auto', 'transaction', 'session'])
+    .default('auto')
+    .describe(
+      'A client gives its server connection back after each transaction unless it has session state (auto), always, or when it leaves.',
+    ),
+  poolSize: whole(1, 10_000).default(50).describe('The most connections to one server for one user and database.'),
+  maxServerConnections: whole(1, 10_000).default(150).describe('The most connections to one server in all.'),
+  queueTimeoutMs: milliseconds.default(30_000).describe('How long a client waits for a server connection before it gets an error.'),
+  serverIdleMs: milliseconds.default(60_000).describe('A server connection that is not used for this long is closed.'),
 });
 
 const schema = z.strictObject({

@@ -55,6 +55,11 @@ export class SqlClassifier {
     this.#factsGeneration++;
   }
 
+  /** Changes when statements are judged anew: what was kept of an older generation must be asked for again. */
+  get generation(): number {
+    return this.#factsGeneration;
+  }
+
   get stats(): { readonly size: number; readonly hits: number; readonly misses: number } {
     return { size: this.#cache.size, hits: this.#cache.hits, misses: this.#cache.misses };
   }

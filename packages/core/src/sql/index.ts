@@ -1,3 +1,4 @@
+export { builtinRole } from './builtins.ts';
 export * from './cache.ts';
 export * from './classifier.ts';
 export * from './encodings.ts';

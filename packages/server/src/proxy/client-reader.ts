@@ -1,7 +1,8 @@
 import type { CachedStatement, SqlClassifier } from '@understudy/core/sql';
 import { type FrameHandler, Frontend, frontend, HEADER_BYTES, ProtocolError } from '@understudy/wire';
 import { addText, type ClientMessage, type ClientUnit, forgetsAll, newUnit } from './client-unit.ts';
-import { type PreparedStatement, SERVER_NAME_PREFIX } from './prepared.ts';
+import type { PreparedStatement } from './prepared.ts';
+import type { KnownText, Texts } from './statements.ts';
 
 /** Prepared statements that one client may hold at once. */
 const MAX_STATEMENTS = 10_000;
@@ -16,10 +17,7 @@ export interface UnitReceiver {
   onCopy(message: ClientMessage): void;
   /** A Sync without anything before it. True: it belongs to the COPY that runs. */
   takesLoneSync(message: ClientMessage): boolean;
-  /** The client closed a statement that it had prepared. */
-  onStatementClosed(statement: PreparedStatement): void;
   onTerminate(): void;
-  nextStatementId(): number;
   nowMs(): number;
 }
 
@@ -30,15 +28,17 @@ export interface UnitReceiver {
 export class ClientReader implements FrameHandler {
   readonly #receiver: UnitReceiver;
   readonly #classifier: SqlClassifier;
+  readonly #texts: Texts;
   /** An extended unit of this many bytes is served before its Sync comes, so that no client can fill the memory. */
   readonly #maxOpenBytes: number;
   readonly #statements = new Map<string, PreparedStatement>();
   readonly #portals = new Map<string, PreparedStatement | null>();
   #building: ClientUnit | null = null;
 
-  constructor(receiver: UnitReceiver, classifier: SqlClassifier, maxOpenBytes: number) {
+  constructor(receiver: UnitReceiver, classifier: SqlClassifier, texts: Texts, maxOpenBytes: number) {
     this.#receiver = receiver;
     this.#classifier = classifier;
+    this.#texts = texts;
     this.#maxOpenBytes = maxOpenBytes;
   }
 
@@ -83,11 +83,7 @@ export class ClientReader implements FrameHandler {
     const sql = this.#classifier.classifyBytes(chunk, start + HEADER_BYTES, end - 1);
     const target = this.#deallocated(sql);
     this.#forget(sql, target);
-    const sent =
-      target === null
-        ? message(Frontend.query, chunk, start, end, null)
-        : whole(Frontend.query, frontend.query(deallocate(target)), target);
-    this.#alone('query', sent, sql);
+    this.#alone('query', message(Frontend.query, chunk, start, end, target), sql);
   }
 
   /** A message that needs no Sync. Messages of the extended protocol before it, without Sync, are one transaction with it. */
@@ -108,10 +104,8 @@ export class ClientReader implements FrameHandler {
 
   /** A text that runs takes names away, in the order of arrival. */
   #forget(sql: CachedStatement, target: PreparedStatement | null): void {
-    if (target !== null) {
-      this.#statements.delete(target.clientName);
-      this.#receiver.onStatementClosed(target);
-    } else if (forgetsAll(sql)) {
+    if (target !== null) this.#statements.delete(target.clientName);
+    else if (forgetsAll(sql)) {
       for (const name of this.#statements.keys()) if (name !== '') this.#statements.delete(name);
     }
   }
@@ -121,34 +115,23 @@ export class ClientReader implements FrameHandler {
     const textEnd = nameEnd < 0 ? -1 : chunk.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= end) throw new ProtocolError('a Parse message has no end');
     const name = chunk.toString('latin1', start + HEADER_BYTES, nameEnd);
-    const sql = this.#classifier.classifyBytes(chunk, nameEnd + 1, textEnd);
-    const statement = this.#remember(name, sql, chunk, start, end);
+    const text = this.#texts.find(chunk, nameEnd + 1, textEnd, end);
+    const statement = this.#remember(name, text);
     const unit = this.#unit();
-    addText(unit, sql, false);
-    this.#add(
-      unit,
-      statement.deallocates === null
-        ? message(Frontend.parse, chunk, start, end, statement)
-        : whole(Frontend.parse, statement.frame, statement),
-    );
+    addText(unit, text.sql, false);
+    this.#add(unit, message(Frontend.parse, chunk, start, end, statement));
   }
 
-  #remember(name: string, sql: CachedStatement, chunk: Buffer, start: number, end: number): PreparedStatement {
+  #remember(name: string, text: KnownText): PreparedStatement {
     if (this.#statements.size >= MAX_STATEMENTS && !this.#statements.has(name)) throw new ProtocolError('too many prepared statements');
-    const id = this.#receiver.nextStatementId();
     const before = name === '' ? null : (this.#statements.get(name) ?? null);
-    // A named statement outlives its chunk, which may be large.
-    const deallocates = this.#deallocated(sql);
-    const own = name === '' ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end));
-    const frame = deallocates === null ? own : frontend.parse(name, deallocate(deallocates));
     const statement: PreparedStatement = {
-      id,
       clientName: name,
-      serverName: `${SERVER_NAME_PREFIX}${id}`,
-      frame,
-      sql,
+      text,
+      onServers: null,
+      sql: text.sql,
       conflictsWith: before !== null && before.state !== 'refused' ? before : null,
-      deallocates,
+      deallocates: this.#deallocated(text.sql),
       state: 'pending',
     };
     if (statement.conflictsWith === null) this.#statements.set(name, statement);
@@ -174,7 +157,6 @@ export class ClientReader implements FrameHandler {
     if (type === Frontend.close) {
       if (ofPortal) this.#portals.delete(target.name);
       else this.#statements.delete(target.name);
-      if (!ofPortal && statement !== null) this.#receiver.onStatementClosed(statement);
     } else if (statement !== null) addText(unit, statement.sql, false);
     this.#add(unit, { type, chunk, start, end, statement, ofPortal });
   }
@@ -219,13 +201,6 @@ export class ClientReader implements FrameHandler {
 function runUnknown(unit: ClientUnit): void {
   unit.runsUnknown = true;
   unit.demand = 'primary';
-}
-
-const deallocate = (target: PreparedStatement): string => `DEALLOCATE "${target.serverName}"`;
-
-/** A message of the proxy's own making in place of the client's. */
-function whole(type: number, frame: Buffer, statement: PreparedStatement): ClientMessage {
-  return message(type, frame, 0, frame.length, statement);
 }
 
 function message(type: number, chunk: Buffer, start: number, end: number, statement: PreparedStatement | null): ClientMessage {

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import { backend } from '@understudy/wire';
 import { ByteSink } from './byte-sink.ts';
+import { NOTHING_REPORTED, type Reported, reportedParameters } from './reported.ts';
 
 /** What goes to one client: bytes, and what it was told of the server's settings. */
 export class ClientStream {
   readonly #sink: ByteSink;
-  readonly #told = new Map<string, string>();
+  #told: Reported = NOTHING_REPORTED;
 
   constructor(socket: Socket) {
     this.#sink = new ByteSink(socket);
@@ -24,22 +25,17 @@ export class ClientStream {
     return this.#sink.flush();
   }
 
-  /**
-   * Tells the settings that a server reports, where they differ from what the client knows. A client of the proxy can always write, so it never hears of
-   * a standby. `own` are names that the session has set itself.
-   */
-  tellSettings(parameters: ReadonlyMap<string, string>, own: ReadonlyMap<string, string>): void {
-    for (const [name, reported] of parameters) {
-      const value = name === 'in_hot_standby' ? 'off' : reported;
-      if (own.has(name.toLowerCase()) || !this.isNews(name, value)) continue;
-      this.#sink.add(backend.parameterStatus(name, value));
-    }
+  /** Tells the settings that a server reports, where they differ from what the client knows. */
+  tellSettings(parameters: Reported): void {
+    if (parameters === this.#told) return;
+    for (const [name, value] of parameters) if (this.#told.get(name) !== value) this.#sink.add(backend.parameterStatus(name, value));
+    this.#told = parameters;
   }
 
   /** Notes what the client is told; false when it knows that already. */
   isNews(name: string, value: string): boolean {
     if (this.#told.get(name) === value) return false;
-    this.#told.set(name, value);
+    this.#told = reportedParameters(this.#told, [[name, value]]);
     return true;
   }
 }

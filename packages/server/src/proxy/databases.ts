@@ -1,7 +1,16 @@
 import { performance } from 'node:perf_hooks';
-import { type FunctionCall, type FunctionFacts, SqlClassifier, type SqlParser, type Volatility } from '@understudy/core/sql';
+import {
+  builtinRole,
+  type FunctionCall,
+  type FunctionFacts,
+  SqlClassifier,
+  type SqlParser,
+  type Unit,
+  type Volatility,
+} from '@understudy/core/sql';
 import type { ProxyOptions } from './options.ts';
 import { type ServerAddress, ServerConnection } from './server-connection.ts';
+import { Texts } from './statements.ts';
 
 /** Databases whose statements are kept classified. */
 const MAX_DATABASES = 100;
@@ -42,6 +51,7 @@ class Functions implements FunctionFacts {
 
 interface Database {
   readonly classifier: SqlClassifier;
+  readonly texts: Texts;
   readonly functions: Functions;
   /** Functions were asked for, so that DDL makes it worthwhile to ask again. */
   wanted: boolean;
@@ -55,6 +65,9 @@ export class Databases {
   readonly #parser: SqlParser;
   readonly #servers: () => readonly ServerAddress[];
   readonly #known = new Map<string, Database>();
+  /** Units are never changed, so what was found out once holds. */
+  readonly #hiding = new WeakMap<Unit, boolean>();
+  #statementId = 0;
 
   constructor(options: ProxyOptions, parser: SqlParser, servers: () => readonly ServerAddress[]) {
     this.#options = options;
@@ -64,6 +77,23 @@ export class Databases {
 
   classifierOf(name: string): SqlClassifier {
     return this.#database(name).classifier;
+  }
+
+  textsOf(name: string): Texts {
+    return this.#database(name).texts;
+  }
+
+  /** True when a unit may change its session in ways that its text does not show: it runs code of a user's, or is not understood. */
+  mayHideEffects(name: string, unit: Unit): boolean {
+    let hides = this.#hiding.get(unit);
+    if (hides === undefined) {
+      const { functions } = this.#database(name);
+      hides =
+        unit.statements.some(s => s.kind === 'unknown' || s.reason.code === 'do-block' || s.reason.code === 'call') ||
+        unit.functions.some(call => builtinRole(call.name) === null && (functions.volatility(call) ?? 'volatile') === 'volatile');
+      this.#hiding.set(unit, hides);
+    }
+    return hides;
   }
 
   /** A statement calls functions that nothing is known of: until the database has told, it goes to the primary. */
@@ -90,7 +120,8 @@ export class Databases {
       if (this.#known.size >= MAX_DATABASES) this.#known.delete(this.#known.keys().next().value as string);
       const functions = new Functions();
       const classifier = new SqlClassifier({ parser: this.#parser, facts: functions });
-      database = { classifier, functions, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
+      const texts = new Texts(classifier, () => ++this.#statementId);
+      database = { classifier, texts, functions, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
       this.#known.set(name, database);
     }
     return database;

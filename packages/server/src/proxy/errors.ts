@@ -37,6 +37,14 @@ export const noPrimary = (reason: string): ProxyFailure =>
   error('57P03', `there is no primary: ${reason}`, undefined, 'Writes wait for a primary up to the hold timeout; try again.');
 export const holdFull = (): ProxyFailure => error('53400', 'too many statements wait for a primary already');
 export const noServer = (why: string): ProxyFailure => error('57P03', `no server can take this statement: ${why}`);
+export const queueFull = (): ProxyFailure => error('53300', 'too many clients wait for a server connection already');
+export const queueTimedOut = (waitedMs: number, connections: number): ProxyFailure =>
+  error(
+    '53300',
+    `no server connection became free within ${waitedMs} ms`,
+    `All ${connections} connections of this user and database are in use.`,
+    'Shorten the transactions, or raise proxy.poolSize.',
+  );
 export const canceled = (): ProxyFailure => error('57014', 'canceling statement due to user request');
 
 /** The transaction that was open on the lost primary: its COMMIT was never sent, so nothing of it remains. */

@@ -1,8 +1,9 @@
-import { Backend, ProtocolError } from '@understudy/wire';
+import { Backend, type ErrorFields, ProtocolError } from '@understudy/wire';
 import { Deque } from './deque.ts';
 
 /** What a message that was sent to a server will be answered with. */
-export type AnswerKind = 'parse' | 'bind' | 'close' | 'describe' | 'execute' | 'sync' | 'query' | 'function';
+/** `given`: the proxy itself answers, in its turn; the server was asked nothing. */
+export type AnswerKind = 'given' | 'parse' | 'bind' | 'close' | 'describe' | 'execute' | 'sync' | 'query' | 'function';
 
 /** One answer that is due. Answers come strictly in the order of what was sent. */
 export interface Expectation {
@@ -10,7 +11,7 @@ export interface Expectation {
   /** The proxy asked, not the client: the answer is not passed on. */
   readonly hidden: boolean;
   /** Told once the answer is there (true), or the message was skipped after an error or with the connection (false). */
-  readonly settle: ((ok: boolean) => void) | null;
+  readonly settle: ((ok: boolean, why?: ErrorFields) => void) | null;
   /** Collects the rows of the proxy's own question. */
   readonly rows: (string | null)[][] | null;
 }
@@ -18,7 +19,7 @@ export interface Expectation {
 const visible = (kind: AnswerKind): Expectation => ({ kind, hidden: false, settle: null, rows: null });
 
 /** Answers to what the client sent; shared, since nothing in them differs. */
-export const VISIBLE: Readonly<Record<AnswerKind, Expectation>> = {
+export const VISIBLE: Readonly<Record<Exclude<AnswerKind, 'given'>, Expectation>> = {
   parse: visible('parse'),
   bind: visible('bind'),
   close: visible('close'),
@@ -28,6 +29,9 @@ export const VISIBLE: Readonly<Record<AnswerKind, Expectation>> = {
   query: visible('query'),
   function: visible('function'),
 };
+
+/** The statement is prepared on the server already: the proxy says so in the server's stead. */
+export const GIVEN_PARSE_COMPLETE: Expectation = visible('given');
 
 /** What one message of the server means in the order of what is due. */
 export type Answer =
@@ -68,6 +72,13 @@ export class Expectations {
     // In copy-in mode of a simple Query, Sync is ignored and never answered.
     if (this.#copyIn === 'simple' && item.kind === 'sync') return;
     this.#due.push(item);
+  }
+
+  /** True when the next answer is the proxy's own to give; it is taken off with this. */
+  takeGiven(): boolean {
+    if (this.#due.peek()?.kind !== 'given') return false;
+    this.#due.shift();
+    return true;
   }
 
   /** CopyDone or CopyFail was sent. */

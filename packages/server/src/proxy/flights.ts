@@ -120,8 +120,16 @@ export class Flights implements ServerConnectionOwner {
     flight.failed = true;
     if (flight.again || flight.replaced !== null) return;
     const fields = readErrorFields(chunk, start, end);
+    if (isStalePlan(fields, chunk, start, end)) {
+      for (const { statement } of flight.unit.messages) if (statement?.onServers) flight.from.prepared.retire(statement.onServers);
+      if (flight.held !== null && flight.unit.attempts < MAX_ATTEMPTS && (flight.from.role === 'replica' || this.#flights.size === 1)) {
+        this.#runAgain();
+        return;
+      }
+    }
     if (flight.from.role === 'replica' && flight.held !== null && flight.unit.attempts < MAX_ATTEMPTS && TRY_ON_PRIMARY.has(fields.code)) {
-      this.#runAgain(flight, fields);
+      this.#observer.onRefused(flight, fields);
+      this.#runAgain();
       return;
     }
     if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
@@ -140,9 +148,8 @@ export class Flights implements ServerConnectionOwner {
     else this.#client.add(renamed);
   }
 
-  /** Runs the unit, and those sent after it, once more when the replica has answered them all. */
-  #runAgain(flight: Flight, cause: ErrorFields): void {
-    this.#observer.onRefused(flight, cause);
+  /** Runs the unit, and those sent after it, once more when the server has answered them all. */
+  #runAgain(): void {
     for (const other of this.#flights) {
       other.again = true;
       other.held = null;
@@ -220,4 +227,9 @@ export class Flights implements ServerConnectionOwner {
     }
     this.#observer.onConnectionLost(from, lost, lost.length > 0 ? this.#takeRetrying() : [], why);
   }
+}
+
+/** The definition behind a prepared statement has changed (0A000 "cached plan must not change result type"): prepared anew it will do. */
+function isStalePlan(fields: ErrorFields, chunk: Buffer, start: number, end: number): boolean {
+  return fields.code === '0A000' && chunk.subarray(start, end).includes('RevalidateCachedQuery');
 }

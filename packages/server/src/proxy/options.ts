@@ -23,6 +23,22 @@ export interface ProxyOptions {
   /** Statements that may wait for a primary at once. */
   readonly maxHeld: number;
   readonly maxClients: number;
+  /**
+   * When a session gives its server connection back: `auto` after each transaction, as long as nothing ties it to the connection; `transaction`
+   * after each transaction whatever it holds; `session` when the client leaves.
+   */
+  readonly poolMode: 'auto' | 'transaction' | 'session';
+  /** Connections to one server for one user and database. */
+  readonly poolSize: number;
+  /** Connections to one server in all. */
+  readonly maxServerConnections: number;
+  /** How long a client waits for a server connection, and how many may wait for one of a pool. */
+  readonly queueTimeoutMs: number;
+  readonly maxWaiting: number;
+  /** A server connection that nobody has used for so long is closed. */
+  readonly serverIdleMs: number;
+  /** Prepared statements kept on one server connection. */
+  readonly maxServerStatements: number;
   /** From the first byte to the end of authentication. */
   readonly loginTimeoutMs: number;
   /** To connect and log in to a server. */
@@ -52,6 +68,13 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   holdTimeoutMs: 30_000,
   maxHeld: 10_000,
   maxClients: 10_000,
+  poolMode: 'auto',
+  poolSize: 50,
+  maxServerConnections: 150,
+  queueTimeoutMs: 30_000,
+  maxWaiting: 100_000,
+  serverIdleMs: 60_000,
+  maxServerStatements: 500,
   loginTimeoutMs: 15_000,
   connectTimeoutMs: 5_000,
   failureDelayMs: 250,

@@ -1,79 +1,94 @@
 import type { SessionEffect } from '@understudy/core/sql';
+import type { Findings } from './audit.ts';
 
-/**
- * State of a session that lives on its backend at the primary and cannot be made again elsewhere. A loss of the primary loses it; some of
- * it can be seen by reads, which then stay with the primary.
- */
+/** State of a session that lives on its backend at the primary and cannot be made again elsewhere. A loss of the primary loses it. */
 export type Pin =
   | 'temporary objects'
   | 'advisory locks'
   | 'cursors with hold'
   | 'statements prepared with SQL'
-  | 'settings of unknown name'
+  | 'settings that cannot be known'
   | 'sequence values'
+  | 'a random seed'
   | 'loaded libraries';
 
-const SEEN_BY_READS: ReadonlySet<Pin> = new Set<Pin>(['temporary objects', 'settings of unknown name', 'loaded libraries']);
+/** Some state can be seen by reads, which then stay with the primary. */
+const SEEN_BY_READS: ReadonlySet<Pin> = new Set<Pin>([
+  'temporary objects',
+  'settings that cannot be known',
+  'a random seed',
+  'loaded libraries',
+]);
+/** What an audit of the backend cannot find out: the statement that makes it is believed. */
+const NOT_AUDITED: ReadonlySet<Pin> = new Set<Pin>([
+  'settings that cannot be known',
+  'sequence values',
+  'a random seed',
+  'loaded libraries',
+]);
 
+/**
+ * What ties a session to its backend. A statement that may make or drop such state leaves the session in doubt; an audit of the backend
+ * at the end of the transaction settles it, so that state that rolled back, or was made or dropped inside a function, is seen as it is.
+ */
 export class Pins {
   readonly #pins = new Set<Pin>();
   /** Channels that the session listens on; they can be listened to again on a new primary. */
-  readonly #channels = new Set<string>();
+  #channels: ReadonlySet<string> = NO_CHANNELS;
+  /** The backend must be asked before it can be shared again. */
+  inDoubt = false;
 
   add(pin: Pin): void {
     this.#pins.add(pin);
   }
 
-  /** Takes a statement's effect into account. Over-cautious: an effect that rolls back still counts, until the state is dropped as a whole. */
+  /** Takes a statement's effect into account, at once and over-cautiously. */
   note(effect: SessionEffect): void {
-    switch (effect.kind) {
-      case 'temporary-object':
-        this.#pins.add('temporary objects');
+    const held = this.holds;
+    const pin = pinOf(effect);
+    if (pin !== null) this.#pins.add(pin);
+    if (effect.kind === 'listen') this.#channels = new Set([...this.#channels, effect.channel]);
+    if (effect.kind === 'unlisten') {
+      this.#channels = effect.channel === null ? NO_CHANNELS : new Set([...this.#channels].filter(c => c !== effect.channel));
+    }
+    if (effect.kind === 'discard') this.#discard(effect.target);
+    const all = dropsAll(effect);
+    if (all !== null) this.#pins.delete(all);
+    if (pin !== null || effect.kind === 'listen' || (held && mayRelease(effect))) this.inDoubt = true;
+  }
+
+  #discard(target: 'all' | 'plans' | 'sequences' | 'temp'): void {
+    switch (target) {
+      case 'all': {
+        this.#channels = NO_CHANNELS;
+        const libraries = this.#pins.has('loaded libraries');
+        this.#pins.clear();
+        // A library stays loaded until the backend ends.
+        if (libraries) this.#pins.add('loaded libraries');
         return;
-      case 'advisory-lock':
-        if (effect.scope === 'session') this.#pins.add('advisory locks');
+      }
+      case 'temp':
+        this.#pins.delete('temporary objects');
         return;
-      case 'advisory-unlock':
-        if (effect.all) this.#pins.delete('advisory locks');
+      case 'sequences':
+        this.#pins.delete('sequence values');
         return;
-      case 'prepare':
-        this.#pins.add('statements prepared with SQL');
-        return;
-      case 'deallocate':
-        if (effect.name === null) this.#pins.delete('statements prepared with SQL');
-        return;
-      case 'declare-cursor':
-        if (effect.hold) this.#pins.add('cursors with hold');
-        return;
-      case 'close-cursor':
-        if (effect.name === null) this.#pins.delete('cursors with hold');
-        return;
-      case 'load':
-        this.#pins.add('loaded libraries');
-        return;
-      case 'listen':
-        this.#channels.add(effect.channel);
-        return;
-      case 'unlisten':
-        if (effect.channel === null) this.#channels.clear();
-        else this.#channels.delete(effect.channel);
-        return;
-      case 'discard':
-        this.#discard(effect.target);
-        return;
-      default:
+      case 'plans':
         return;
     }
   }
 
-  #discard(target: 'all' | 'plans' | 'sequences' | 'temp'): void {
-    if (target === 'all') {
-      this.#channels.clear();
-      const libraries = this.#pins.has('loaded libraries');
-      this.#pins.clear();
-      // A library stays loaded until the backend ends.
-      if (libraries) this.#pins.add('loaded libraries');
-    } else if (target === 'temp') this.#pins.delete('temporary objects');
+  /** The backend was asked. */
+  settle(findings: Findings): void {
+    for (const pin of this.#pins) if (!NOT_AUDITED.has(pin)) this.#pins.delete(pin);
+    for (const pin of findings.pins) this.#pins.add(pin);
+    this.#channels = findings.channels.length === 0 ? NO_CHANNELS : new Set(findings.channels);
+    this.inDoubt = false;
+  }
+
+  /** The session must stay on its backend. */
+  get holds(): boolean {
+    return this.#pins.size > 0 || this.#channels.size > 0;
   }
 
   get holdReads(): boolean {
@@ -85,10 +100,72 @@ export class Pins {
     return this.#channels;
   }
 
+  has(pin: Pin): boolean {
+    return this.#pins.has(pin);
+  }
+
+  /** The backend is gone with all that it held. */
+  drop(): void {
+    this.#pins.clear();
+    this.#channels = NO_CHANNELS;
+    this.inDoubt = false;
+  }
+
   /** The backend is gone. What was lost with it, for people; '' when nothing was. */
   takeLost(): string {
     const lost = [...this.#pins].join(', ');
     this.#pins.clear();
+    this.inDoubt = false;
     return lost;
+  }
+}
+
+const NO_CHANNELS: ReadonlySet<string> = new Set();
+
+function pinOf(effect: SessionEffect): Pin | null {
+  switch (effect.kind) {
+    case 'temporary-object':
+      return 'temporary objects';
+    case 'advisory-lock':
+      return effect.scope === 'session' ? 'advisory locks' : null;
+    case 'prepare':
+      return 'statements prepared with SQL';
+    case 'declare-cursor':
+      return effect.hold ? 'cursors with hold' : null;
+    case 'read-sequence-state':
+      return 'sequence values';
+    case 'random-seed':
+      return 'a random seed';
+    case 'load':
+      return 'loaded libraries';
+    default:
+      return null;
+  }
+}
+
+/** What the effect drops every one of. */
+function dropsAll(effect: SessionEffect): Pin | null {
+  switch (effect.kind) {
+    case 'advisory-unlock':
+      return effect.all ? 'advisory locks' : null;
+    case 'deallocate':
+      return effect.name === null ? 'statements prepared with SQL' : null;
+    case 'close-cursor':
+      return effect.name === null ? 'cursors with hold' : null;
+    default:
+      return null;
+  }
+}
+
+function mayRelease(effect: SessionEffect): boolean {
+  switch (effect.kind) {
+    case 'unlisten':
+    case 'advisory-unlock':
+    case 'deallocate':
+    case 'close-cursor':
+    case 'discard':
+      return true;
+    default:
+      return false;
   }
 }

@@ -7,18 +7,21 @@ import { authenticate } from './client-login.ts';
 import { Databases } from './databases.ts';
 import { noServer, noUser, ProxyFailure, protocolViolation, shuttingDown, tooManyClients } from './errors.ts';
 import { Freshness } from './freshness.ts';
+import { Greetings } from './greetings.ts';
 import { type Opening, openClient, type TlsMaterial } from './handshake.ts';
 import { ClusterWatch } from './hold.ts';
 import type { ProxyOptions } from './options.ts';
 import { joinToPrimary } from './passthrough.ts';
+import { Pools, poolUser } from './pools.ts';
 import type { ProxyEvent, ProxyStats, TopologySource } from './ports.ts';
 import { routerParameters, type RouterWishes } from './router-state.ts';
 import { type Identity, Secrets } from './secrets.ts';
-import type { ServerAddress } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
+import { type ServerAddress, StatementRefused } from './server-connection.ts';
 import { Session } from './session.ts';
 import type { SessionContext } from './session-context.ts';
 import { sqlParser } from './sql-parser.ts';
+import { startupSettings } from './startup-settings.ts';
 import { StatsCounter } from './stats.ts';
 
 /** The start does not wait longer than this for servers that do not answer. */
@@ -48,7 +51,6 @@ export class ProxyServer {
     context: SessionContext;
     tls: TlsMaterial | null;
   } | null = null;
-  #statementId = 0;
 
   constructor(options: ProxyOptions, source: TopologySource, onEvent: (event: ProxyEvent) => void = () => undefined) {
     this.#options = options;
@@ -72,7 +74,8 @@ export class ProxyServer {
       stats: this.#stats,
       onEvent: this.#onEvent,
       databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
-      nextStatementId: () => ++this.#statementId,
+      pools: new Pools(this.#options),
+      greetings: new Greetings(),
     };
     const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, socket => void this.#serve(socket));
     this.#running = { server, watch, freshness, secrets, context, tls };
@@ -97,6 +100,7 @@ export class ProxyServer {
     running.freshness.stop();
     running.secrets.end();
     running.context.databases.stop();
+    running.context.pools.stop();
     await closed;
   }
 
@@ -137,6 +141,7 @@ export class ProxyServer {
     const { topology } = running.watch;
     running.freshness.follow(topology);
     running.secrets.onTerm(topology.term);
+    running.context.pools.onTopology(topology);
     for (const client of this.#clients.values()) client.session?.onTopology();
   }
 
@@ -181,8 +186,8 @@ export class ProxyServer {
         } catch (error) {
           const failure =
             error instanceof ProxyFailure
-              ? error
-              : error instanceof LoginRefused
+              ? new ProxyFailure({ ...error.fields, severity: 'FATAL' })
+              : error instanceof LoginRefused || error instanceof StatementRefused
                 ? new ProxyFailure({ ...error.fields, severity: 'FATAL' })
                 : null;
           opening.socket.end((failure ?? noServer((error as Error).message)).frame());
@@ -235,15 +240,12 @@ export class ProxyServer {
     const running = this.#running;
     if (running === null) throw shuttingDown();
     const key = this.#newKey(minor);
-    const parameters = new Map(
-      [...opening.parameters].filter(([name]) => !name.startsWith('_pq_.') && !name.startsWith('understudy.') && name !== 'replication'),
-    );
+    const { settings, fixed } = startupSettings(opening.parameters);
     const session = new Session({
       context: running.context,
       socket: opening.socket,
-      identity,
-      database: parameters.get('database') ?? identity.user,
-      parameters,
+      user: poolUser(identity, opening.parameters.get('database') ?? identity.user, fixed),
+      settings,
       wishes,
       onEnd: () => this.#clients.delete(key.processId),
     });

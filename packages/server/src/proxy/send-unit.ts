@@ -1,41 +1,69 @@
+import type { SessionEffect } from '@understudy/core/sql';
 import { frontend, Frontend } from '@understudy/wire';
 import { type ClientMessage, type ClientUnit, forgetsAll } from './client-unit.ts';
-import { type Expectation, VISIBLE } from './expectations.ts';
-import { nameForUnknown, type PreparedStatement } from './prepared.ts';
+import { type Expectation, GIVEN_PARSE_COMPLETE, VISIBLE } from './expectations.ts';
+import { CLOSE_NOTHING, nameForUnknown, type PreparedStatement } from './prepared.ts';
 import type { ServerConnection } from './server-connection.ts';
+import { isSeenByParser } from './settings-set.ts';
+import { isWorthPreparing, type ServerStatement, type Texts } from './statements.ts';
+
+/** What the sending of a unit needs to know beyond the connection. */
+export interface SendContext {
+  readonly texts: Texts;
+  readonly maxServerStatements: number;
+}
 
 /**
  * Writes the messages of a unit that were not sent yet to a server, under the server's names of prepared statements, and notes what will
  * be answered. A statement that the server lacks is prepared on the way.
  */
-export function sendUnit(unit: ClientUnit, to: ServerConnection): void {
-  closeForgotten(to);
-  for (let i = unit.sent; i < unit.messages.length; i++) sendMessage(unit.messages[i] as ClientMessage, to);
+export function sendUnit(unit: ClientUnit, to: ServerConnection, context: SendContext): void {
+  closeRetired(to, context.maxServerStatements);
+  if (unit.effects.length > 0 && unit.effects.some(changesParsing)) to.prepared.inDoubt = true;
+  for (let i = unit.sent; i < unit.messages.length; i++) sendMessage(unit.messages[i] as ClientMessage, to, context.texts);
   unit.sent = unit.messages.length;
   // Forgotten when it is sent, not when it is answered: what follows in the pipeline must be prepared anew.
   if (unit.effects.length > 0 && unit.texts.some(forgetsAll)) to.prepared.forgetAll();
 }
 
-function sendMessage(message: ClientMessage, to: ServerConnection): void {
+/** After this effect texts may be read in another way than the connection's known settings say. */
+function changesParsing(effect: SessionEffect): boolean {
+  switch (effect.kind) {
+    case 'set':
+    case 'reset':
+      return isSeenByParser(effect.name);
+    case 'set-config':
+      return effect.name === null || isSeenByParser(effect.name);
+    case 'reset-all':
+      return true;
+    case 'discard':
+      return effect.target === 'all';
+    default:
+      return false;
+  }
+}
+
+function sendMessage(message: ClientMessage, to: ServerConnection, texts: Texts): void {
   switch (message.type) {
     case Frontend.query:
       // A simple Query drops the unnamed statement.
       to.prepared.unnamed = null;
-      if (message.statement !== null) dropFor(message.statement, to);
-      return raw(message, to, VISIBLE.query);
+      return sendQuery(message, message.statement, to, texts);
     case Frontend.functionCall:
+      to.prepared.groupEnds();
       return raw(message, to, VISIBLE.function);
     case Frontend.sync:
+      to.prepared.groupEnds();
       return raw(message, to, VISIBLE.sync);
     case Frontend.execute:
-      if (message.statement !== null && message.statement.deallocates !== null) dropFor(message.statement.deallocates, to);
+      if (message.statement !== null && message.statement.deallocates !== null) drop(message.statement.deallocates, to, texts);
       return raw(message, to, VISIBLE.execute);
     case Frontend.parse:
-      return sendParse(message, message.statement, to);
+      return sendParse(message, message.statement, to, texts);
     case Frontend.bind:
-      return sendBind(message, message.statement, to);
+      return sendBind(message, message.statement, to, texts);
     case Frontend.describe:
-      return sendDescribe(message, message.statement, to);
+      return sendDescribe(message, message.statement, to, texts);
     case Frontend.close:
       return sendClose(message, message.statement, to);
     case Frontend.copyDone:
@@ -52,84 +80,124 @@ function raw(message: ClientMessage, to: ServerConnection, expectation: Expectat
   if (expectation !== null) to.expect(expectation);
 }
 
-const frameOf = (message: ClientMessage): Buffer => message.chunk.subarray(message.start, message.end);
-
-function sendParse(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection): void {
+function sendParse(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
   if (statement === null) return raw(message, to, VISIBLE.parse);
-  if (statement.clientName === '') {
-    to.prepared.unnamed = statement;
-    return raw(message, to, VISIBLE.parse);
-  }
   const taken = statement.conflictsWith;
   if (taken !== null && taken.state !== 'refused') {
     // The server itself refuses the name that is taken, in the right place of the pipeline.
-    ensurePrepared(taken, to);
-    to.out.add(frontend.renameParse(statement.frame, taken.serverName));
+    const existing = ensurePrepared(taken, to, texts);
+    to.out.add(existing === null ? statementFrame(taken) : existing.parse);
     to.expect({ ...VISIBLE.parse, settle: () => (statement.state = 'refused') });
     return;
   }
-  prepare(statement, to, 'visible');
-}
-
-/** A DEALLOCATE follows: the server must have what it is about to drop. */
-function dropFor(statement: PreparedStatement, to: ServerConnection): void {
-  ensurePrepared(statement, to);
-  to.prepared.forget(statement);
-}
-
-function prepare(statement: PreparedStatement, to: ServerConnection, answer: 'visible' | 'hidden'): void {
-  to.prepared.add(statement);
-  if (answer === 'hidden') {
-    // Whatever became of an earlier attempt, the name is free now.
-    to.out.add(frontend.close({ kind: 'statement', name: statement.serverName }));
-    to.expect({ ...VISIBLE.close, hidden: true });
+  if (statement.deallocates !== null) return prepareDeallocate(statement, statement.deallocates, to, texts);
+  const alone = statement.clientName === '' && (to.prepared.inDoubt || to.status === 'E' || !isWorthPreparing(statement.text));
+  if (alone) {
+    statement.onServers = null;
+    to.prepared.unnamed = statement;
+    return raw(message, to, VISIBLE.parse);
   }
-  to.out.add(frontend.renameParse(statement.frame, statement.serverName));
+  const onServers = (statement.onServers = to.prepared.inDoubt
+    ? texts.statementAlone(statement.text.tail, to.applied.parseScope)
+    : texts.statementOf(statement.text, to.applied.parseScope));
+  if (to.status !== 'E' && to.prepared.has(onServers)) {
+    statement.state = 'accepted';
+    to.expect(GIVEN_PARSE_COMPLETE);
+    return;
+  }
+  prepare(statement, onServers, to, 'visible');
+}
+
+/** `deallocates`: the text is a DEALLOCATE of this statement, which the server knows by another name. */
+function sendQuery(message: ClientMessage, deallocates: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
+  to.prepared.groupEnds();
+  if (deallocates === null) return raw(message, to, VISIBLE.query);
+  to.out.add(frontend.query(`DEALLOCATE "${drop(deallocates, to, texts)}"`));
+  to.expect(VISIBLE.query);
+}
+
+/** A DEALLOCATE follows: the server must have what it is about to drop. Returns its name there. */
+function drop(statement: PreparedStatement, to: ServerConnection, texts: Texts): string {
+  const dropped = ensurePrepared(statement, to, texts);
+  if (dropped === null) return '';
+  to.prepared.forget(dropped);
+  return dropped.serverName;
+}
+
+/** A prepared DEALLOCATE: it is told the server's name of its target. */
+function prepareDeallocate(statement: PreparedStatement, target: PreparedStatement, to: ServerConnection, texts: Texts): void {
+  const name = ensurePrepared(target, to, texts)?.serverName ?? '';
+  statement.onServers = texts.statementAlone(Buffer.from(`DEALLOCATE "${name}"\0\0\0`), to.applied.parseScope);
+  prepare(statement, statement.onServers, to, 'visible');
+}
+
+function prepare(statement: PreparedStatement, onServers: ServerStatement, to: ServerConnection, answer: 'visible' | 'hidden'): void {
+  const settled = to.prepared.add(onServers);
+  // Whatever became of an earlier attempt, the name is free then.
+  to.out.add(onServers.close);
+  to.expect(HIDDEN_CLOSE);
+  to.out.add(onServers.parse);
   const settle = (ok: boolean): void => {
+    settled(ok);
     if (ok) statement.state = 'accepted';
-    else {
-      to.prepared.forget(statement);
-      if (statement.state === 'pending') statement.state = 'refused';
-    }
+    else if (statement.state === 'pending') statement.state = 'refused';
   };
   to.expect({ kind: 'parse', hidden: answer === 'hidden', settle, rows: null });
 }
 
-/** After this the server has the statement under its server name, or under '' for the unnamed one. */
-function ensurePrepared(statement: PreparedStatement, to: ServerConnection): void {
-  if (statement.clientName === '') {
-    if (to.prepared.unnamed === statement) return;
+const HIDDEN_CLOSE: Expectation = { ...VISIBLE.close, hidden: true };
+const HIDDEN_PARSE: Expectation = { ...VISIBLE.parse, hidden: true };
+
+/** After this the server has the statement: under the name that is returned, or null, as the unnamed one. */
+function ensurePrepared(statement: PreparedStatement, to: ServerConnection, texts: Texts): ServerStatement | null {
+  const { onServers } = statement;
+  if (onServers === null && statement.clientName === '') {
+    if (to.prepared.unnamed === statement) return null;
     to.prepared.unnamed = statement;
-    to.out.add(statement.frame);
-    to.expect({ ...VISIBLE.parse, hidden: true });
-  } else if (!to.prepared.has(statement)) prepare(statement, to, 'hidden');
+    to.out.add(statementFrame(statement));
+    to.expect(HIDDEN_PARSE);
+    return null;
+  }
+  if (onServers !== null && to.prepared.has(onServers)) return onServers;
+  // Under other settings the text may mean something else: others must not take it for theirs.
+  const alike = !to.prepared.inDoubt && (onServers === null || onServers.scope === to.applied.parseScope);
+  const made = alike
+    ? (onServers ?? texts.statementOf(statement.text, to.applied.parseScope))
+    : texts.statementAlone(statement.text.tail, to.applied.parseScope);
+  statement.onServers = made;
+  if (!to.prepared.has(made)) prepare(statement, made, to, 'hidden');
+  return made;
 }
 
-function sendBind(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection): void {
+function statementFrame(statement: PreparedStatement): Buffer {
+  return frontend.parseWithTail('', statement.text.tail);
+}
+
+function sendBind(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
   if (statement === null) {
     const { statement: name } = frontend.readBindTarget(message.chunk, message.start, message.end);
     if (name === '' || nameForUnknown(name) === name) return raw(message, to, VISIBLE.bind);
     sendRenamedBind(message, nameForUnknown(name), to);
     return;
   }
-  ensurePrepared(statement, to);
-  if (statement.clientName === '') raw(message, to, VISIBLE.bind);
-  else sendRenamedBind(message, statement.serverName, to);
+  const onServers = ensurePrepared(statement, to, texts);
+  if (onServers === null) raw(message, to, VISIBLE.bind);
+  else sendRenamedBind(message, onServers.serverName, to);
 }
 
 function sendRenamedBind(message: ClientMessage, name: string, to: ServerConnection): void {
-  const [head, rest] = frontend.renameBind(frameOf(message), name);
-  to.out.add(head);
-  to.out.add(rest);
+  const { chunk, start, end } = message;
+  to.out.add(frontend.renamedBindHead(chunk, start, end, name));
+  to.out.range(chunk, frontend.bindTailStart(chunk, start, end), end);
   to.expect(VISIBLE.bind);
 }
 
-function sendDescribe(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection): void {
+function sendDescribe(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
   if (message.ofPortal) return raw(message, to, VISIBLE.describe);
   if (statement === null) return sendUnknownTarget(message, to);
-  ensurePrepared(statement, to);
-  if (statement.clientName === '') return raw(message, to, VISIBLE.describe);
-  to.out.add(frontend.describe({ kind: 'statement', name: statement.serverName }));
+  const onServers = ensurePrepared(statement, to, texts);
+  if (onServers === null) return raw(message, to, VISIBLE.describe);
+  to.out.add(onServers.describe);
   to.expect(VISIBLE.describe);
 }
 
@@ -141,22 +209,21 @@ function sendUnknownTarget(message: ClientMessage, to: ServerConnection): void {
   to.expect(message.type === Frontend.describe ? VISIBLE.describe : VISIBLE.close);
 }
 
+/** The statement may be another client's as well: it stays on the server, where only its disuse ends it. */
 function sendClose(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection): void {
   if (message.ofPortal) return raw(message, to, VISIBLE.close);
   if (statement === null) return sendUnknownTarget(message, to);
-  if (statement.clientName === '') {
+  if (statement.clientName === '' && statement.onServers === null) {
     to.prepared.unnamed = null;
     return raw(message, to, VISIBLE.close);
   }
-  to.prepared.forget(statement);
-  to.out.add(frontend.close({ kind: 'statement', name: statement.serverName }));
-  to.expect({ ...VISIBLE.close, settle: ok => (ok ? undefined : to.prepared.closeLater(statement)) });
+  to.out.add(CLOSE_NOTHING);
+  to.expect(VISIBLE.close);
 }
 
-/** Statements that the client closed while it was served elsewhere. */
-function closeForgotten(to: ServerConnection): void {
-  for (const name of to.prepared.takeClosable()) {
-    to.out.add(frontend.close({ kind: 'statement', name }));
-    to.expect({ ...VISIBLE.close, hidden: true });
+function closeRetired(to: ServerConnection, limit: number): void {
+  for (const { close } of to.prepared.takeClosable(limit)) {
+    to.out.add(close);
+    to.expect(HIDDEN_CLOSE);
   }
 }

@@ -4,18 +4,24 @@ import {
   backend,
   type BackendKey,
   cancelRequest,
+  type ErrorFields,
   type FrameHandler,
   FrameScanner,
   frontend,
+  HEADER_BYTES,
   ProtocolError,
+  readErrorFields,
   type ScramCredential,
   startupMessage,
   type TransactionStatus,
 } from '@understudy/wire';
 import { ByteSink } from './byte-sink.ts';
 import { type Answer, type Expectation, Expectations } from './expectations.ts';
+import type { Pool } from './pool.ts';
 import { PreparedOnServer } from './prepared.ts';
 import { ServerLogin } from './server-login.ts';
+import { SettingsSet } from './settings-set.ts';
+import { NOTHING_REPORTED, reportedParameters } from './reported.ts';
 
 /** Whose work a connection carries. Called synchronously, in the order of the server's messages. */
 export interface ServerConnectionOwner {
@@ -49,6 +55,17 @@ export interface OpenRequest {
   readonly signal?: AbortSignal;
 }
 
+/** The server refused a question of the proxy's own. */
+export class StatementRefused extends Error {
+  override readonly name = 'StatementRefused';
+  readonly fields: ErrorFields;
+
+  constructor(fields: ErrorFields) {
+    super(fields.message);
+    this.fields = fields;
+  }
+}
+
 const STREAMED: ReadonlySet<number> = new Set([Backend.dataRow, Backend.copyData]);
 /** Messages of a server other than rows and copy data. PostgreSQL sends nothing near this. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -63,12 +80,24 @@ export class ServerConnection implements FrameHandler {
   readonly address: ServerAddress;
   readonly expectations: Expectations = new Expectations();
   readonly prepared: PreparedOnServer = new PreparedOnServer();
-  /** Settings that were changed on this connection since its login, with the values in force. */
-  readonly settings: Map<string, string> = new Map();
+  /** Settings that were changed on this connection since its login. */
+  applied: SettingsSet = SettingsSet.EMPTY;
   readonly out: ByteSink;
   readonly socket: Socket;
-  /** Settings that the server reports, as of the login. */
+  /** Settings that the server reports, as they are now. */
   parameters: ReadonlyMap<string, string> = new Map();
+  /** The pool that the connection belongs to, and when it came back there. */
+  pool: Pool | null = null;
+  idleSinceMs = 0;
+  /** The session that it served last. */
+  lastSession: object | null = null;
+  /** Code of a user's ran on it, which may have set settings that no audit shows (names of extensions' own): only RESET ALL takes them back. */
+  tainted = false;
+  /** Cancel requests for it that the server may not have seen yet; told when there are none any more. */
+  cancelling = 0;
+  onQuiet: (() => void) | null = null;
+  /** Told once when the connection is closed, by whichever side. */
+  onClosed: (() => void) | null = null;
   key: BackendKey | null = null;
   /** Transaction status of the last ReadyForQuery. */
   status: TransactionStatus = 'I';
@@ -112,7 +141,7 @@ export class ServerConnection implements FrameHandler {
       clearTimeout(timer);
       request.signal?.removeEventListener('abort', abandon);
     }
-    connection.parameters = exchange.parameters;
+    connection.parameters = reportedParameters(NOTHING_REPORTED, exchange.parameters);
     connection.key = exchange.key;
     return connection;
   }
@@ -131,7 +160,10 @@ export class ServerConnection implements FrameHandler {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     const rows: (string | null)[][] = [];
     return new Promise((resolve, reject) => {
-      const settle = (ok: boolean): void => (ok ? resolve(rows) : reject(this.#lost ?? new Error(`refused: ${sql}`)));
+      const settle = (ok: boolean, why: ErrorFields | null = null): void => {
+        if (ok) resolve(rows);
+        else reject(this.#lost ?? (why === null ? new Error(`refused: ${sql}`) : new StatementRefused(why)));
+      };
       this.expect({ kind: 'query', hidden: true, settle, rows });
       this.out.add(frontend.query(sql));
       this.out.flush();
@@ -140,6 +172,14 @@ export class ServerConnection implements FrameHandler {
 
   expect(item: Expectation): void {
     this.expectations.expect(item);
+    if (item.kind === 'given') this.#give();
+  }
+
+  /** Answers that the proxy gives by itself, once all before them have come. In a failed transaction the server will say so instead. */
+  #give(): void {
+    while (this.expectations.takeGiven()) {
+      if (this.status !== 'E') this.owner?.onAnswer(this, 'completes', Backend.parseComplete, backend.PARSE_COMPLETE, 0, HEADER_BYTES);
+    }
   }
 
   /** Gives the connection up at once; the owner is told. */
@@ -150,8 +190,10 @@ export class ServerConnection implements FrameHandler {
 
   /** Ends the connection in good order: nothing is due. The owner is not told. */
   end(): void {
+    if (this.#lost !== null) return;
     this.owner = null;
     this.#lost = new Error('the connection was ended');
+    this.onClosed?.();
     if (this.socket.writable) this.socket.end(frontend.TERMINATE);
     this.socket.resume();
     // A server that does not answer the end must not keep the socket.
@@ -162,11 +204,21 @@ export class ServerConnection implements FrameHandler {
   cancel(timeoutMs: number): Promise<void> {
     const key = this.key;
     if (key === null) return Promise.resolve();
+    this.cancelling += 1;
     return new Promise(resolve => {
       const socket = connect({ host: this.address.host, port: this.address.port });
-      socket.setTimeout(timeoutMs, () => socket.destroy());
+      // A server that has not taken note in time may do so later: the connection must not meet another client then.
+      socket.setTimeout(timeoutMs, () => {
+        this.destroy(new Error('the server did not take a cancel request in time'));
+        socket.destroy();
+      });
       socket.on('error', () => socket.destroy());
-      socket.on('close', () => resolve());
+      socket.on('close', () => {
+        this.cancelling -= 1;
+        if (this.cancelling === 0) this.onQuiet?.();
+        if (this.cancelling === 0) this.onQuiet = null;
+        resolve();
+      });
       socket.on('connect', () => socket.write(cancelRequest(key)));
       socket.resume();
     });
@@ -175,9 +227,14 @@ export class ServerConnection implements FrameHandler {
   onFrame(type: number, chunk: Buffer, start: number, end: number): void {
     if (this.#login !== null) return this.#onLoginFrame(type, chunk.subarray(start, end));
     switch (type) {
+      case Backend.parameterStatus: {
+        const { name, value } = backend.readParameterStatus(chunk, start, end);
+        this.parameters = reportedParameters(this.parameters, [[name, value]]);
+        this.owner?.onAside(this, type, chunk, start, end);
+        return;
+      }
       case Backend.noticeResponse:
       case Backend.notificationResponse:
-      case Backend.parameterStatus:
         this.owner?.onAside(this, type, chunk, start, end);
         return;
       case Backend.errorResponse:
@@ -196,6 +253,7 @@ export class ServerConnection implements FrameHandler {
     const answer = this.expectations.take(type);
     if (hidden) this.#ownAnswer(head as Expectation, answer, type, chunk, start, end);
     else this.owner?.onAnswer(this, answer, type, chunk, start, end);
+    this.#give();
   }
 
   onPart(type: number, chunk: Buffer, start: number, end: number, last: boolean): void {
@@ -212,14 +270,10 @@ export class ServerConnection implements FrameHandler {
     if (type === Backend.dataRow && head.rows !== null && head.rows.length < MAX_OWN_ROWS) {
       head.rows.push(backend.readDataRow(chunk, start, end));
     } else if (answer === 'fails') {
-      if (head.kind === 'query') this.#refuseOwn(head);
+      // An own Query failed: the asker is told now; the ReadyForQuery that follows tells it nothing new.
+      if (head.kind === 'query') head.settle?.(false, readErrorFields(chunk, start, end));
       else this.owner?.onAnswer(this, answer, type, chunk, start, end);
     }
-  }
-
-  /** An own Query failed: tell the asker now; the ReadyForQuery that follows must not tell it again. */
-  #refuseOwn(head: Expectation): void {
-    head.settle?.(false);
   }
 
   #onLoginFrame(type: number, frame: Buffer): void {
@@ -257,5 +311,6 @@ export class ServerConnection implements FrameHandler {
     login?.done(why);
     this.expectations.abandon();
     this.owner?.onLost(this, why);
+    this.onClosed?.();
   }
 }

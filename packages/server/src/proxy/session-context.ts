@@ -1,7 +1,9 @@
 import type { Databases } from './databases.ts';
 import type { Freshness } from './freshness.ts';
+import type { Greetings } from './greetings.ts';
 import type { ClusterWatch } from './hold.ts';
 import type { ProxyOptions } from './options.ts';
+import type { Pools } from './pools.ts';
 import type { ProxyEvent } from './ports.ts';
 import type { StatsCounter } from './stats.ts';
 
@@ -14,6 +16,6 @@ export interface SessionContext {
   readonly onEvent: (event: ProxyEvent) => void;
   /** Statements are classified per database: functions differ. */
   readonly databases: Databases;
-  /** A number that no other prepared statement of this process has. */
-  nextStatementId(): number;
+  readonly pools: Pools;
+  readonly greetings: Greetings;
 }

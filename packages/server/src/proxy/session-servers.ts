@@ -1,126 +1,178 @@
-import type { RoutableServer, Topology } from '@understudy/core/routing';
-import { askSettings, settingsPatch, type SessionSettings } from './settings.ts';
-import type { Identity } from './secrets.ts';
-import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
-import type { PreparedStatement } from './prepared.ts';
+import type { RoutableServer } from '@understudy/core/routing';
+import { audit, readAudit } from './audit.ts';
+import type { Acquisition, ServerRole } from './pool.ts';
+import type { PoolUser } from './pools.ts';
+import type { ServerConnection, ServerConnectionOwner } from './server-connection.ts';
 import type { SessionContext } from './session-context.ts';
+import type { SessionState } from './session-state.ts';
+import { readSettings } from './settings.ts';
+import { SettingsSet, settingsPatch } from './settings-set.ts';
 
-/** The connections of one session: at most one to the primary and one to each replica that it has read from. */
+/** Units that a session may run on a connection without giving it back, while others wait for one. */
+const FAIR_UNITS = 64;
+/** To take the leftovers of a client that is gone off its connection. */
+const CLEAN_TIMEOUT_MS = 5_000;
+
+/** The connections that a session has on loan from the pools: at most one to the primary and one to a replica. */
 export class SessionServers {
   readonly #context: SessionContext;
   readonly #owner: ServerConnectionOwner;
-  readonly #identity: Identity;
-  readonly #parameters: ReadonlyMap<string, string>;
+  readonly #user: PoolUser;
   #primary: ServerConnection | null = null;
-  readonly #replicas = new Map<string, ServerConnection>();
-  /** The connection that is being made. A session makes one at a time. */
-  #opening: {
-    readonly server: RoutableServer;
-    readonly role: 'primary' | 'replica';
-    readonly term: number;
-    readonly abort: AbortController;
-  } | null = null;
+  #replica: ServerConnection | null = null;
+  #acquisition: Acquisition | null = null;
+  /** Units sent since the connection was taken. */
+  #units = 0;
   #ended = false;
 
-  constructor(context: SessionContext, owner: ServerConnectionOwner, identity: Identity, parameters: ReadonlyMap<string, string>) {
+  constructor(context: SessionContext, owner: ServerConnectionOwner, user: PoolUser) {
     this.#context = context;
     this.#owner = owner;
-    this.#identity = identity;
-    this.#parameters = parameters;
+    this.#user = user;
+  }
+
+  get user(): PoolUser {
+    return this.#user;
   }
 
   get primary(): ServerConnection | null {
     return this.#primary;
   }
 
-  replica(id: string): ServerConnection | null {
-    return this.#replicas.get(id) ?? null;
+  get replica(): ServerConnection | null {
+    return this.#replica;
   }
 
-  *all(): IterableIterator<ServerConnection> {
-    if (this.#primary !== null) yield this.#primary;
-    yield* this.#replicas.values();
+  /** Does something with each connection on loan. */
+  each(action: (connection: ServerConnection) => void): void {
+    if (this.#primary !== null) action(this.#primary);
+    if (this.#replica !== null) action(this.#replica);
   }
 
-  /** Rejects with LoginRefused, or with what went wrong on the way, a change of the topology included. */
-  async open(server: RoutableServer, role: 'primary' | 'replica', term: number): Promise<ServerConnection> {
-    const abort = new AbortController();
-    this.#opening = { server, role, term, abort };
-    const connection = await ServerConnection.open({
-      address: server,
-      member: server.id,
-      role,
-      term,
-      parameters: this.#parameters,
-      credential: { kind: 'keys', keys: this.#identity.keys },
-      timeoutMs: this.#context.options.connectTimeoutMs,
-      signal: abort.signal,
-    });
-    if (this.#ended || abort.signal.aborted) {
-      connection.end();
-      throw new Error('the session has ended, or the topology has changed');
+  /** A free connection at once; null: it takes a wait. */
+  take(server: RoutableServer, role: ServerRole, term: number, settings: SettingsSet): ServerConnection | null {
+    const connection = this.#context.pools.of(server, role, term, this.#user).take(settings);
+    return connection === null ? null : this.#keep(connection);
+  }
+
+  /** Waits for a connection. Rejects with ProxyFailure, LoginRefused, Superseded or what went wrong on the way. */
+  async acquire(server: RoutableServer, role: ServerRole, term: number): Promise<ServerConnection> {
+    const acquisition = this.#context.pools.of(server, role, term, this.#user).acquire();
+    this.#acquisition = acquisition;
+    try {
+      const connection = await acquisition.connection;
+      if (!this.#ended && !connection.lost) return this.#keep(connection);
+      this.#context.pools.release(connection);
+      throw new Error('the session has ended, or the connection was lost');
+    } finally {
+      if (this.#acquisition === acquisition) this.#acquisition = null;
     }
-    this.#opening = null;
+  }
+
+  /** Ends the wait for a connection. */
+  cancelAcquisition(): void {
+    this.#acquisition?.cancel();
+  }
+
+  #keep(connection: ServerConnection): ServerConnection {
     connection.owner = this.#owner;
-    if (role === 'primary') this.#primary = connection;
-    else this.#replicas.set(server.id, connection);
+    this.#units = 0;
+    if (connection.role === 'primary') this.#primary = connection;
+    else this.#replica = connection;
     return connection;
   }
 
-  /** Gives up a connection in the making that the new topology has no use for. */
-  abandonOpening(topology: Topology): void {
-    const opening = this.#opening;
-    if (opening === null) return;
-    const useful = opening.role === 'primary' ? opening.term === topology.term : topology.replicas.some(r => r.id === opening.server.id);
-    if (!useful) opening.abort.abort();
+  sent(): void {
+    this.#units += 1;
+  }
+
+  /** Others have waited long enough for this connection. */
+  mustYield(connection: ServerConnection): boolean {
+    return this.#units >= FAIR_UNITS && (connection.pool?.waitingCount ?? 0) > 0;
+  }
+
+  /** Gives a connection back on which nothing is under way. */
+  release(connection: ServerConnection): void {
+    this.forget(connection);
+    this.#context.pools.release(connection);
   }
 
   forget(connection: ServerConnection): void {
     if (this.#primary === connection) this.#primary = null;
-    if (this.#replicas.get(connection.member) === connection) this.#replicas.delete(connection.member);
+    if (this.#replica === connection) this.#replica = null;
   }
 
-  closeStatement(statement: PreparedStatement): void {
-    for (const connection of this.all()) if (connection.prepared.has(statement)) connection.prepared.closeLater(statement);
-  }
-
-  /** Ends every connection; one with work in flight is cut, as PostgreSQL itself notices a client that is gone. */
-  end(): void {
+  /**
+   * The client is gone. What carries nothing of it goes back; what is at work for it is cut, as PostgreSQL itself notices a client that is gone; the rest
+   * is cleaned first.
+   */
+  end(state: SessionState): void {
     this.#ended = true;
-    for (const connection of this.all()) {
-      if (connection.idle) connection.end();
-      else {
-        connection.owner = null;
-        connection.destroy(new Error('the client is gone'));
-      }
-    }
+    this.cancelAcquisition();
+    const { primary, replica } = this;
     this.#primary = null;
-    this.#replicas.clear();
+    this.#replica = null;
+    if (replica !== null) this.#context.pools.release(replica);
+    if (primary === null) return;
+    const clean = primary.idle && !state.pins.holds && !state.pins.inDoubt && !state.settings.hasTouched;
+    if (clean || primary.expectations.size > 0 || state.pins.has('loaded libraries')) {
+      if (clean) this.#context.pools.release(primary);
+      else {
+        primary.owner = null;
+        primary.destroy(new Error('the client is gone'));
+      }
+    } else void cleanUp(primary, this.#context);
+  }
+}
+
+/** Makes a connection as it was after its login, and gives it back. */
+async function cleanUp(connection: ServerConnection, { pools }: SessionContext): Promise<void> {
+  connection.owner = connection.pool;
+  const timer = setTimeout(() => connection.destroy(new Error('the connection could not be cleaned in time')), CLEAN_TIMEOUT_MS);
+  try {
+    if (connection.status !== 'I') await connection.ask('ROLLBACK');
+    await connection.ask('DISCARD ALL');
+    connection.prepared.forgetAll();
+    connection.applied = SettingsSet.EMPTY;
+    connection.tainted = false;
+    pools.release(connection);
+  } catch (error) {
+    connection.destroy(error as Error);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 /** Gives the connection the session's settings. */
-export async function applySettings(connection: ServerConnection, settings: SessionSettings): Promise<void> {
-  const patch = settingsPatch(connection.settings, settings.values);
+export async function applySettings(connection: ServerConnection, wanted: SettingsSet): Promise<void> {
+  const patch = settingsPatch(connection.applied, wanted);
   if (patch === null) return;
   await connection.ask(patch);
-  connection.settings.clear();
-  for (const [name, value] of settings.values) connection.settings.set(name, value);
+  connection.applied = wanted;
 }
 
-export function needsSettings(connection: ServerConnection, settings: SessionSettings): boolean {
-  return settingsPatch(connection.settings, settings.values) !== null;
+/** Takes back every setting of the session before, known or not. */
+export async function resetSettings(connection: ServerConnection): Promise<void> {
+  await connection.ask('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL');
+  connection.applied = SettingsSet.EMPTY;
+  connection.tainted = false;
 }
 
 /** Learns from the connection what the settings that were touched are now. */
-export async function learnSettings(connection: ServerConnection, settings: SessionSettings): Promise<void> {
-  const names = settings.takeTouched();
-  if (names.length === 0) return;
-  const [row] = await connection.ask(askSettings(names));
-  names.forEach((name, i) => {
-    const value = row?.[i] ?? null;
-    settings.learn(name, value);
-    if (value === null) connection.settings.delete(name);
-    else connection.settings.set(name, value);
-  });
+export async function learnSettings(connection: ServerConnection, { settings }: SessionState): Promise<void> {
+  const question = settings.takeQuestion();
+  if (question === null) return;
+  const [row] = await connection.ask(question.sql);
+  connection.applied = settings.learn(readSettings(question.names, row), connection.applied);
+}
+
+/** Learns from the connection all that the session holds there. */
+export async function auditSession(connection: ServerConnection, state: SessionState, user: PoolUser): Promise<void> {
+  const { settings, pins } = state;
+  settings.forgetTouched();
+  const [row] = await connection.ask(audit(user.identity.user));
+  const findings = readAudit(row);
+  if (findings === null) throw new Error('the audit of a session was not answered');
+  connection.applied = settings.learnAll(findings.settings);
+  pins.settle(findings);
 }

@@ -5,7 +5,8 @@ import { inFailedTransaction, type ProxyFailure, rolledBack, sessionStateLost } 
 import type { Flight } from './flight.ts';
 import { Pins } from './pins.ts';
 import type { LastRoute, RouterWishes } from './router-state.ts';
-import { SessionSettings } from './settings.ts';
+import type { SessionSettings } from './settings.ts';
+import type { SettingsSet } from './settings-set.ts';
 
 /** What the client of a lost transaction is told. Null failure: its ROLLBACK is done, there is nothing left to roll back. */
 export interface LostAnswer {
@@ -15,12 +16,14 @@ export interface LostAnswer {
 
 /** What a session has done, set and seen, apart from any connection. */
 export class SessionState {
-  readonly settings: SessionSettings = new SessionSettings();
+  readonly settings: SessionSettings;
   readonly pins: Pins = new Pins();
   readonly causality: SessionCausality = newSessionCausality();
   readonly defaults: RouterWishes;
   wishes: RouterWishes;
   last: LastRoute | null = null;
+  /** Settings that a replica would not take; reads stay on the primary as long as they are in force. */
+  refusedByReplicas: SettingsSet | null = null;
   /** Transaction status that the client was told last. */
   status: TransactionStatus = 'I';
   /** The open transaction may have written. */
@@ -32,7 +35,8 @@ export class SessionState {
   /** What else was lost and not yet told, for people. */
   #lostState = '';
 
-  constructor(wishes: RouterWishes) {
+  constructor(wishes: RouterWishes, settings: SessionSettings) {
+    this.settings = settings;
     this.wishes = wishes;
     this.defaults = wishes;
   }
@@ -42,22 +46,25 @@ export class SessionState {
     if (unit.primaryBecause !== null) return unit.primaryBecause;
     if (status !== 'I') return 'in a transaction';
     if (this.wishes.route === 'primary') return 'understudy.route = primary';
+    if (this.refusedByReplicas === this.settings.current) return 'replicas do not take the settings of the session';
     if (this.pins.holdReads) return 'the session has state on the primary that reads can see';
-    if (this.settings.values.get('default_transaction_isolation') === 'serializable') {
+    if (this.settings.current.values.get('default_transaction_isolation') === 'serializable') {
       return 'replicas cannot be read at isolation level serializable';
     }
     return null;
   }
 
   /** The primary has answered a unit whole. True: a transaction has ended that may have written. */
-  finishedOnPrimary({ unit }: Flight, status: TransactionStatus): boolean {
+  finishedOnPrimary({ unit }: Flight, status: TransactionStatus, mayHideEffects: boolean): boolean {
     this.status = status;
     this.wrote ||= mayWrite(unit);
     this.#unsure ||= mayWriteUnseen(unit);
     for (const effect of unit.effects) {
-      if (!this.settings.note(effect)) this.pins.add('settings of unknown name');
+      if (!this.settings.note(effect)) this.pins.add('settings that cannot be known');
       this.pins.note(effect);
     }
+    // DDL may drop temporary objects.
+    this.pins.inDoubt ||= mayHideEffects || (this.pins.holds && unit.statements.some(s => s.reason.code === 'ddl'));
     if (status !== 'I') return false;
     const committed = this.wrote || this.#unsure;
     this.wrote = false;

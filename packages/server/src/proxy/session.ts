@@ -11,17 +11,19 @@ import { type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
 import { judgeLoss } from './loss.ts';
-import type { PreparedStatement } from './prepared.ts';
+import { Superseded } from './pool.ts';
+import type { PoolUser } from './pools.ts';
 import { runRouterUnit } from './router-answers.ts';
 import { levelOf, type RouterWishes } from './router-state.ts';
-import type { Identity } from './secrets.ts';
-import { sendUnit } from './send-unit.ts';
-import type { ServerConnection } from './server-connection.ts';
+import { type SendContext, sendUnit } from './send-unit.ts';
+import { type ServerConnection, StatementRefused } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
 import type { SessionContext } from './session-context.ts';
-import { applySettings, learnSettings, needsSettings, SessionServers } from './session-servers.ts';
-import { isFinal, openFirst, RECONNECT_MS } from './session-start.ts';
+import { applySettings, auditSession, learnSettings, resetSettings, SessionServers } from './session-servers.ts';
+import { greet, isFinal, RECONNECT_MS } from './session-start.ts';
 import { SessionState } from './session-state.ts';
+import { SessionSettings } from './settings.ts';
+import { SettingsSet } from './settings-set.ts';
 import { UnitQueue } from './unit-queue.ts';
 
 const STREAMED: ReadonlySet<number> = new Set([Frontend.copyData]);
@@ -34,10 +36,9 @@ type Dispatch = 'served' | 'blocked';
 export interface SessionRequest {
   readonly context: SessionContext;
   readonly socket: Socket;
-  readonly identity: Identity;
-  readonly database: string;
-  /** Startup parameters for the servers. */
-  readonly parameters: ReadonlyMap<string, string>;
+  readonly user: PoolUser;
+  /** What the client set when it connected. */
+  readonly settings: SettingsSet;
   readonly wishes: RouterWishes;
   readonly onEnd: () => void;
 }
@@ -52,6 +53,7 @@ export class Session implements UnitReceiver, FlightObserver {
   readonly #client: ClientStream;
   readonly #database: string;
   readonly #classifier: SqlClassifier;
+  readonly #sending: SendContext;
   readonly #scanner: FrameScanner;
   readonly #state: SessionState;
   readonly #flights: Flights;
@@ -67,31 +69,31 @@ export class Session implements UnitReceiver, FlightObserver {
   #cancelWait: (() => void) | null = null;
   #ended = false;
 
-  constructor({ context, socket, identity, database, parameters, wishes, onEnd }: SessionRequest) {
+  constructor({ context, socket, user, settings, wishes, onEnd }: SessionRequest) {
     this.#context = context;
     this.#socket = socket;
     this.#client = new ClientStream(socket);
-    this.#database = database;
-    this.#classifier = context.databases.classifierOf(database);
-    const reader = new ClientReader(this, this.#classifier, context.options.maxRetryBytes);
+    this.#database = user.database;
+    this.#classifier = context.databases.classifierOf(user.database);
+    this.#sending = { texts: context.databases.textsOf(user.database), maxServerStatements: context.options.maxServerStatements };
+    const reader = new ClientReader(this, this.#classifier, this.#sending.texts, context.options.maxRetryBytes);
     this.#scanner = new FrameScanner(reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
-    this.#state = new SessionState(wishes);
+    this.#state = new SessionState(wishes, new SessionSettings(settings, user.identity.user));
     this.#flights = new Flights(this, this.#client, () => this.#state.wrote);
-    this.#servers = new SessionServers(context, this.#flights, identity, parameters);
+    this.#servers = new SessionServers(context, this.#flights, user);
     this.#onEnd = onEnd;
   }
 
-  /** Connects to a server, tells the client its settings and the key for cancels, and begins to serve. Throws ProxyFailure or LoginRefused. */
+  /** Tells the client its settings and the key for cancels, and begins to serve. Throws ProxyFailure, or what a server refused. */
   async begin(key: Buffer, early: Buffer): Promise<void> {
     this.#socket.on('close', () => this.end());
     this.#socket.on('error', () => this.end());
-    const first = await openFirst(this.#context, this.#servers, () => this.#ended);
-    this.#client.tellSettings(first.parameters, NOTHING);
+    this.#client.tellSettings(await greet(this.#context, this.#servers, this.#state.settings.current, () => this.#ended));
     this.#client.add(key);
     this.#client.add(backend.READY.I);
     this.#client.flush();
     this.#socket.on('data', chunk => this.#onData(chunk as Buffer));
-    this.#socket.on('drain', () => this.#resumeServers());
+    this.#socket.on('drain', () => this.#onClientDrained());
     if (early.length > 0) this.#onData(early);
     this.#socket.resume();
   }
@@ -151,16 +153,8 @@ export class Session implements UnitReceiver, FlightObserver {
     return true;
   }
 
-  onStatementClosed(statement: PreparedStatement): void {
-    this.#servers.closeStatement(statement);
-  }
-
   onTerminate(): void {
     this.end();
-  }
-
-  nextStatementId(): number {
-    return this.#context.nextStatementId();
   }
 
   nowMs(): number {
@@ -179,13 +173,53 @@ export class Session implements UnitReceiver, FlightObserver {
       this.#giveUp(error);
     }
     this.#pumping = false;
+    this.#releaseFree();
     this.#updateReading();
+  }
+
+  /** Others wait for the connection that the session keeps busy: it is given back as soon as all is answered. */
+  #mustYield(): boolean {
+    const last = this.#flights.last;
+    if (last !== undefined) return this.#predicted() === 'I' && this.#servers.mustYield(last.from);
+    this.#servers.each(connection => {
+      if (this.#servers.mustYield(connection)) this.#releaseFree();
+    });
+    return false;
+  }
+
+  /** Gives back the connections that nothing is under way on and that hold nothing of the session. */
+  #releaseFree(): void {
+    if (this.#flights.size > 0 || this.#blocked || this.#ended) return;
+    const { primary, replica } = this.#servers;
+    if (primary === null && replica === null) return;
+    this.flushClient();
+    if (replica !== null && replica.idle) this.#servers.release(replica);
+    if (primary !== null && primary.idle && this.#state.status === 'I' && !this.#keepsPrimary(primary)) this.#servers.release(primary);
+  }
+
+  #keepsPrimary(primary: ServerConnection): boolean {
+    switch (this.#context.options.poolMode) {
+      case 'session':
+        return true;
+      case 'auto':
+        return this.#state.pins.holds;
+      case 'transaction':
+        if (!this.#state.pins.holds) return false;
+        // What it holds is not kept for it, but not left to others either.
+        this.#state.pins.drop();
+        this.#servers.forget(primary);
+        primary.owner = null;
+        primary.destroy(new Error('the session left state on its connection'));
+        return true;
+    }
   }
 
   /** True: look at the queue again. */
   #serveHead(): boolean {
     const unit = this.#queue.head;
-    if (unit === undefined) return false;
+    // A client that does not read its answers gets no new ones.
+    if (unit === undefined || (unit.sent === 0 && this.#socket.writableNeedDrain)) return false;
+    if (unit.sent === 0 && this.#mustYield()) return false;
     const losses = this.#losses;
     if (this.#dispatch(unit) === 'blocked') return losses !== this.#losses;
     this.#queue.served(unit);
@@ -211,27 +245,75 @@ export class Session implements UnitReceiver, FlightObserver {
     const last = this.#flights.last;
     if (last !== undefined && last.from.role !== 'primary') return 'blocked';
     const { term, primary } = this.#context.watch.topology;
-    const connection = this.#servers.primary;
+    const { settings } = this.#state;
+    let connection = this.#servers.primary;
+    if (connection === null && last === undefined && primary.kind === 'open' && this.#state.pins.channels.size === 0) {
+      connection = this.#servers.take(primary.server, 'primary', term, settings.current);
+    }
     const usable = connection !== null && !connection.lost && connection.term === term;
     if (usable && (primary.kind === 'open' || (primary.kind === 'draining' && this.#predicted() !== 'I'))) {
-      const { settings } = this.#state;
-      if (last === undefined && needsSettings(connection, settings)) return this.#block(applySettings(connection, settings));
-      return this.#send(unit, connection, because);
+      if (last === undefined) {
+        const preparation = this.#preparePrimary(unit, connection as ServerConnection);
+        if (preparation !== null) return this.#block(preparation);
+        this.#client.tellSettings((connection as ServerConnection).parameters);
+      }
+      return this.#send(unit, connection as ServerConnection, because);
     }
     if (last !== undefined) return 'blocked';
     if (primary.kind === 'open' && connection === null) return this.#block(this.#openPrimary(unit, primary.server, term));
+    if (connection !== null && connection.idle && !this.#state.pins.holds) this.#servers.release(connection);
     return this.#block(this.#hold(unit, Number.POSITIVE_INFINITY));
+  }
+
+  /** What must be done before the unit can be sent to a connection that nothing is under way on; null: nothing. */
+  #preparePrimary(unit: ClientUnit, connection: ServerConnection): Promise<void> | null {
+    const { settings } = this.#state;
+    if (this.#state.status !== 'I') return null;
+    if (connection.tainted && connection.lastSession !== this) return resetSettings(connection);
+    if (!connection.applied.equals(settings.current)) return applySettings(connection, settings.current);
+    // What another client's statements left of sequences must not answer this one's.
+    if (connection.lastSession !== this && unit.effects.some(e => e.kind === 'read-sequence-state')) {
+      connection.lastSession = this;
+      return connection.ask('DISCARD SEQUENCES').then(() => undefined);
+    }
+    return null;
   }
 
   async #openPrimary(unit: ClientUnit, server: RoutableServer, term: number): Promise<void> {
     try {
-      const connection = await this.#servers.open(server, 'primary', term);
-      for (const channel of this.#state.pins.channels) await connection.ask(`LISTEN "${channel.replaceAll('"', '""')}"`);
-      await applySettings(connection, this.#state.settings);
-      this.#client.tellSettings(connection.parameters, this.#state.settings.values);
+      const connection = await this.#acquire(unit, server, 'primary', term);
+      await listenAgain(connection, this.#state.pins.channels);
     } catch (error) {
+      if (error instanceof Superseded) return;
       if (isFinal(error)) this.#failHead(unit, new ProxyFailure({ ...error.fields, severity: 'ERROR' }));
       else await this.#hold(unit, RECONNECT_MS);
+    }
+  }
+
+  /** A client that only listens sends nothing: it must hear of the new primary's notifications all the same. */
+  #keepListening(): void {
+    const { topology } = this.#context.watch;
+    const { channels } = this.#state.pins;
+    if (channels.size === 0 || this.#servers.primary !== null || this.#blocked || this.#queue.size > 0 || this.#flights.size > 0) return;
+    if (topology.primary.kind !== 'open') return;
+    const { server } = topology.primary;
+    const listening = this.#servers
+      .acquire(server, 'primary', topology.term)
+      .then(connection => listenAgain(connection, channels))
+      .catch(() => this.#context.watch.nextTopology(RECONNECT_MS).over);
+    this.#block(listening);
+  }
+
+  /** Waits for a connection; a cancel ends the wait. */
+  async #acquire(unit: ClientUnit, server: RoutableServer, role: 'primary' | 'replica', term: number): Promise<ServerConnection> {
+    this.#cancelWait = () => {
+      this.#servers.cancelAcquisition();
+      this.#failHead(unit, canceled());
+    };
+    try {
+      return await this.#servers.acquire(server, role, term);
+    } finally {
+      this.#cancelWait = null;
     }
   }
 
@@ -255,11 +337,14 @@ export class Session implements UnitReceiver, FlightObserver {
     this.#blocked = true;
     const failed = (error: unknown): void => {
       const { head } = this.#queue;
-      if (head !== undefined) this.#failHead(head, noServer((error as Error).message));
+      if (head === undefined) return;
+      const fields = error instanceof StatementRefused ? error.fields : null;
+      this.#failHead(head, fields === null ? noServer((error as Error).message) : new ProxyFailure(fields));
     };
     void work.catch(failed).finally(() => {
       this.#blocked = false;
       this.#pump();
+      this.#keepListening();
       this.flushClient();
     });
     return 'blocked';
@@ -277,10 +362,15 @@ export class Session implements UnitReceiver, FlightObserver {
       const follows =
         last.from.role === 'replica' &&
         !last.split &&
-        !needsSettings(last.from, settings) &&
+        last.from.applied.equals(settings.current) &&
         freshness.mayFollow(last.from.member, level, unit.need, causality);
       return follows ? this.#send(unit, last.from, describeRoute('fresh-replica')) : 'blocked';
     }
+    const { replica } = this.#servers;
+    if (replica !== null && freshness.mayFollow(replica.member, level, unit.need, causality)) {
+      return this.#dispatchReplica(unit, replica, describeRoute('fresh-replica'));
+    }
+    if (replica !== null) this.#servers.release(replica);
     const now = performance.now();
     if (unit.beganAtMs === 0) unit.beganAtMs = now;
     return this.#follow(unit, freshness.choose({ wish: wishes.route, level, waitedMs: now - unit.beganAtMs }, unit.need, causality));
@@ -291,7 +381,7 @@ export class Session implements UnitReceiver, FlightObserver {
       case 'primary':
         return this.#dispatchPrimary(unit, describeRoute(choice.reason));
       case 'replica':
-        return this.#dispatchReplica(unit, choice.replica.server, describeRoute(choice.reason));
+        return this.#dispatchToReplica(unit, choice.replica.server, describeRoute(choice.reason));
       case 'wait-probe':
       case 'wait-replay':
         return this.#block(this.#context.freshness.news(choice.timeoutMs));
@@ -304,17 +394,23 @@ export class Session implements UnitReceiver, FlightObserver {
     }
   }
 
-  #dispatchReplica(unit: ClientUnit, server: RoutableServer, because: string): Dispatch {
-    const connection = this.#servers.replica(server.id);
-    if (connection === null) return this.#block(this.#openReplica(unit, server));
-    if (needsSettings(connection, this.#state.settings)) return this.#block(this.#patchReplica(unit, connection));
+  #dispatchToReplica(unit: ClientUnit, server: RoutableServer, because: string): Dispatch {
+    const { term } = this.#context.watch.topology;
+    const connection = this.#servers.take(server, 'replica', term, this.#state.settings.current);
+    return connection === null ? this.#block(this.#openReplica(unit, server, term)) : this.#dispatchReplica(unit, connection, because);
+  }
+
+  #dispatchReplica(unit: ClientUnit, connection: ServerConnection, because: string): Dispatch {
+    if (!connection.applied.equals(this.#state.settings.current)) return this.#block(this.#patchReplica(unit, connection));
     return this.#send(unit, connection, because);
   }
 
-  async #openReplica(unit: ClientUnit, server: RoutableServer): Promise<void> {
+  async #openReplica(unit: ClientUnit, server: RoutableServer, term: number): Promise<void> {
     try {
-      await this.#servers.open(server, 'replica', this.#context.watch.topology.term);
+      await this.#acquire(unit, server, 'replica', term);
     } catch (error) {
+      if (error instanceof Superseded) return;
+      if (error instanceof ProxyFailure) return this.#failHead(unit, error);
       this.#context.freshness.failed(server.id, 'not-started');
       unit.attempts += 1;
       const hopeless = unit.attempts >= MAX_ATTEMPTS || error instanceof LoginRefused;
@@ -324,11 +420,13 @@ export class Session implements UnitReceiver, FlightObserver {
 
   async #patchReplica(unit: ClientUnit, connection: ServerConnection): Promise<void> {
     try {
-      await applySettings(connection, this.#state.settings);
+      await applySettings(connection, this.#state.settings.current);
     } catch (error) {
       unit.primaryBecause = `${connection.member} does not take the session's settings: ${(error as Error).message}`;
       // It cannot be made like the session, so reads stay on the primary.
-      if (!connection.lost) this.#state.pins.add('settings of unknown name');
+      if (connection.lost) return;
+      if (connection.applied === SettingsSet.EMPTY) this.#state.refusedByReplicas = this.#state.settings.current;
+      else connection.destroy(error as Error);
     }
   }
 
@@ -336,13 +434,16 @@ export class Session implements UnitReceiver, FlightObserver {
 
   #send(unit: ClientUnit, to: ServerConnection, because: string): Dispatch {
     if (unit.sent === 0) {
-      const retry = to.role === 'replica' && unit.complete && unit.bytes <= this.#context.options.maxRetryBytes ? 'may-retry' : 'final';
+      const repeatable = to.role === 'replica' || (unit.kind === 'extended' && this.#predicted() === 'I');
+      const retry = repeatable && unit.complete && unit.bytes <= this.#context.options.maxRetryBytes ? 'may-retry' : 'final';
       this.#flights.push(newFlight(unit, to, this.#predicted(), retry, performance.now()));
       if (to.role === 'replica') this.#context.freshness.started(to.member);
       this.#state.last = { member: to.member, because };
       unit.attempts += 1;
     }
-    sendUnit(unit, to);
+    to.lastSession = this;
+    this.#servers.sent();
+    sendUnit(unit, to, this.#sending);
     to.out.flush();
     return 'served';
   }
@@ -430,7 +531,7 @@ export class Session implements UnitReceiver, FlightObserver {
 
   onFinished(flight: Flight, status: TransactionStatus): void {
     const { unit, from } = flight;
-    const { stats, freshness, databases } = this.#context;
+    const { stats, freshness, databases, pools } = this.#context;
     const read = unit.demand === 'replica' && flight.before === 'I';
     if (read) stats.countRead(from.member);
     if (from.role === 'replica') {
@@ -439,18 +540,30 @@ export class Session implements UnitReceiver, FlightObserver {
       return;
     }
     if (mayWrite(unit)) stats.writes += 1;
-    if (unit.statements.some(s => s.reason.code === 'ddl')) databases.definitionChanged(this.#database);
-    if (this.#state.finishedOnPrimary(flight, status)) freshness.noteCommit(this.#state.causality);
+    if (unit.statements.some(s => s.reason.code === 'ddl')) {
+      databases.definitionChanged(this.#database);
+      pools.definitionChanged(this.#database);
+    }
+    const mayHide = unit.kind === 'function' || unit.runsUnknown || unit.texts.some(t => databases.mayHideEffects(this.#database, t.unit));
+    from.tainted ||= mayHide;
+    if (this.#state.finishedOnPrimary(flight, status, mayHide)) freshness.noteCommit(this.#state.causality);
     else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);
   }
 
   onSettled({ from }: Flight, status: TransactionStatus): void {
-    const { settings, pins } = this.#state;
-    if (from.role === 'primary' && status === 'I' && settings.hasTouched) {
-      // Nothing is sent anywhere before it is known what the settings are now.
-      this.#block(learnSettings(from, settings).catch(() => pins.add('settings of unknown name')));
-    }
+    if (from.role === 'primary' && status === 'I' && this.#flights.size === 0) this.#settle(from);
     this.#pump();
+  }
+
+  /** A transaction is over: nothing is sent anywhere before it is known what it has made of the session. */
+  #settle(primary: ServerConnection): void {
+    const { settings, pins } = this.#state;
+    primary.prepared.inDoubt = false;
+    const unknown = (): void => {
+      pins.add('settings that cannot be known');
+    };
+    if (pins.inDoubt) this.#block(auditSession(primary, this.#state, this.#servers.user).catch(unknown));
+    else if (settings.hasTouched) this.#block(learnSettings(primary, this.#state).catch(unknown));
   }
 
   onRefused({ unit, from }: Flight, cause: ErrorFields): void {
@@ -460,7 +573,7 @@ export class Session implements UnitReceiver, FlightObserver {
       for (const text of unit.texts) this.#classifier.learnRefusedReadOnly(text);
       unit.demand = 'primary';
     }
-    if (cause.code === '0A000' && cause.message.includes('hot standby')) this.#state.pins.add('settings of unknown name');
+    if (cause.code === '0A000' && cause.message.includes('hot standby')) this.#state.refusedByReplicas = this.#state.settings.current;
   }
 
   onAgain(units: readonly ClientUnit[], from: ServerConnection): void {
@@ -505,14 +618,14 @@ export class Session implements UnitReceiver, FlightObserver {
   /** Connections of an older term carry nothing more, nor do those to a member that is no replica any more. */
   onTopology(): void {
     const { topology } = this.#context.watch;
-    this.#servers.abandonOpening(topology);
-    for (const connection of this.#servers.all()) {
+    this.#servers.each(connection => {
       if (connection.role === 'primary') {
         if (connection.term < topology.term) connection.destroy(new Error(`term ${topology.term} has begun`));
       } else if (!topology.replicas.some(r => r.id === connection.member)) {
         connection.destroy(new Error(`${connection.member} is no replica any more`));
       }
-    }
+    });
+    this.#keepListening();
   }
 
   /** A transaction is open on the primary, or a statement is under way there. */
@@ -543,22 +656,23 @@ export class Session implements UnitReceiver, FlightObserver {
     // What the client still says is read and dropped, so that its end is noticed.
     this.#socket.resume();
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
-    this.#servers.end();
+    this.#servers.end(this.#state);
     this.#onEnd();
   }
 
   // ---- back-pressure
 
   flushClient(): void {
-    if (!this.#client.flush()) for (const connection of this.#servers.all()) connection.socket.pause();
+    if (!this.#client.flush()) this.#servers.each(connection => connection.socket.pause());
   }
 
-  #resumeServers(): void {
-    for (const connection of this.#servers.all()) connection.socket.resume();
+  #onClientDrained(): void {
+    this.#servers.each(connection => connection.socket.resume());
+    this.#pump();
   }
 
   #flushServers(): void {
-    for (const connection of this.#servers.all()) connection.out.flush();
+    this.#servers.each(connection => connection.out.flush());
   }
 
   onServerDrained(): void {
@@ -568,14 +682,23 @@ export class Session implements UnitReceiver, FlightObserver {
   /** The client is read from only while there is room for what it says. */
   #updateReading(): void {
     let full = this.#queue.bytes > this.#context.options.maxQueuedBytes;
-    for (const connection of this.#servers.all()) full ||= connection.socket.writableNeedDrain;
+    this.#servers.each(connection => {
+      full ||= connection.socket.writableNeedDrain;
+    });
     if (full === this.#socket.isPaused()) return;
     if (full) this.#socket.pause();
     else this.#socket.resume();
   }
 }
 
-const NOTHING: ReadonlyMap<string, string> = new Map();
+async function listenAgain(connection: ServerConnection, channels: ReadonlySet<string>): Promise<void> {
+  try {
+    for (const channel of channels) await connection.ask(`LISTEN "${channel.replaceAll('"', '""')}"`);
+  } catch (error) {
+    connection.destroy(error as Error);
+    throw error;
+  }
+}
 
 function reasonOf(unit: ClientUnit): string {
   const text = unit.texts.find(t => t.unit.demand === unit.demand) ?? unit.texts[0];

@@ -1,86 +1,137 @@
 import type { SessionEffect } from '@understudy/core/sql';
+import { literal, SettingsSet } from './settings-set.ts';
 
 /** Settings that SET SESSION CHARACTERISTICS changes. */
 const CHARACTERISTICS = ['default_transaction_isolation', 'default_transaction_read_only', 'default_transaction_deferrable'];
 
+/** A setting as a backend has it. `own` false: nobody has set it in the session, or it was reset. */
+export interface LearnedSetting {
+  readonly name: string;
+  readonly value: string | null;
+  readonly own: boolean;
+}
+
 /**
- * What a client's session has set, by name, with the values as the server tells them. The proxy does not interpret SET: it notes which
- * names a statement touches and asks the primary for their values when the transaction is over, so rollback, savepoints and functions
- * are all right by construction.
+ * What a client's session has set. The proxy does not interpret SET: it notes which names a statement touches and asks the backend for their
+ * values when the transaction is over, so rollback, savepoints and functions are all right by construction.
  */
 export class SessionSettings {
-  readonly #values = new Map<string, string>();
-  readonly #touched = new Set<string>();
+  /** What the client asked for when it connected: RESET goes back to these. */
+  readonly base: SettingsSet;
+  readonly #user: string;
+  #current: SettingsSet;
+  #touched: Set<string> | null = null;
+  /** Something may have been reset, so the values alone do not tell whether they are the session's own. */
+  #reset = false;
 
-  get values(): ReadonlyMap<string, string> {
-    return this.#values;
+  /** `user`: who logged in. */
+  constructor(base: SettingsSet, user: string) {
+    this.#user = user;
+    this.base = base;
+    this.#current = base;
   }
 
-  /** Names whose value must be asked for. */
-  takeTouched(): readonly string[] {
-    if (this.#touched.size === 0) return NONE;
-    const names = [...this.#touched];
-    this.#touched.clear();
-    return names;
+  get current(): SettingsSet {
+    return this.#current;
   }
 
   get hasTouched(): boolean {
-    return this.#touched.size > 0;
+    return this.#touched !== null;
+  }
+
+  /** The question for what was touched; null when nothing was. */
+  takeQuestion(): { readonly names: readonly string[]; readonly sql: string } | null {
+    if (this.#touched === null) return null;
+    const names = [...this.#touched];
+    const sql = this.#reset ? askSettingsAndSources(names, this.#user) : askSettings(names);
+    this.forgetTouched();
+    return { names, sql };
+  }
+
+  forgetTouched(): void {
+    this.#touched = null;
+    this.#reset = false;
   }
 
   /** Takes an effect into account. False: it changes a setting whose name cannot be known. */
   note(effect: SessionEffect): boolean {
     switch (effect.kind) {
       case 'set':
-        if (effect.scope !== 'transaction') this.#touched.add(effect.name);
+        if (effect.scope === 'transaction') return true;
+        if (effect.value === null) this.#noteReset([effect.name]);
+        else this.#touch([effect.name]);
+        // The role is a part of the user: setting one changes the other.
+        if (effect.name === 'session_authorization') this.#noteReset(['role']);
         return true;
       case 'reset':
-        this.#touched.add(effect.name);
+        this.#noteReset([effect.name, ...(effect.name === 'session_authorization' ? ['role'] : [])]);
         return true;
       case 'set-config':
         if (effect.scope === 'transaction') return true;
         if (effect.name === null) return false;
-        this.#touched.add(effect.name);
+        this.#touch([effect.name]);
         return true;
       case 'set-characteristics':
-        for (const name of CHARACTERISTICS) this.#touched.add(name);
+        this.#touch(CHARACTERISTICS);
         return true;
       case 'reset-all':
-        for (const name of this.#values.keys()) this.#touched.add(name);
+        this.#noteReset(this.#current.values.keys());
         return true;
       case 'discard':
-        if (effect.target === 'all') for (const name of this.#values.keys()) this.#touched.add(name);
+        if (effect.target === 'all') this.#noteReset(this.#current.values.keys());
         return true;
       default:
         return true;
     }
   }
 
-  learn(name: string, value: string | null): void {
-    if (value === null) this.#values.delete(name);
-    else this.#values.set(name, value);
+  #touch(names: Iterable<string>): void {
+    for (const name of names) (this.#touched ??= new Set()).add(name);
+  }
+
+  #noteReset(names: Iterable<string>): void {
+    this.#reset = true;
+    this.#touch(names);
+  }
+
+  /** The backend has told. Returns what the backend itself has now, which differs where a RESET went past the client's start. */
+  learn(learned: readonly LearnedSetting[], applied: SettingsSet): SettingsSet {
+    const { base } = this;
+    this.#current = this.#current.with(
+      learned.map(({ name, value, own }) => [name, own ? value : (base.values.get(name) ?? null)] as const),
+    );
+    return applied.with(learned.map(({ name, value, own }) => [name, own ? value : null] as const));
+  }
+
+  /** All settings of the backend's session are known: `own`, by name. Returns what the backend has. */
+  learnAll(own: ReadonlyMap<string, string>): SettingsSet {
+    this.#current = SettingsSet.of(new Map([...this.base.values, ...own]));
+    return SettingsSet.of(own);
   }
 }
 
-const NONE: readonly string[] = [];
-
-const literal = (text: string): string => {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
-};
-
-/** The question for the values of settings; the second argument keeps an unknown name from being an error. */
+/** The question for the values of settings, which are taken to be the session's own; an unknown name is no error. */
 export function askSettings(names: readonly string[]): string {
-  return `SELECT ${names.map(name => `pg_catalog.current_setting(${literal(name)}, true)`).join(', ')}`;
+  return `SELECT ${names.map(name => `${valueOf(name)}, true`).join(', ')}`;
 }
 
-/** What a connection must be told so that its settings equal the client's; null when they do. */
-export function settingsPatch(applied: ReadonlyMap<string, string>, wanted: ReadonlyMap<string, string>): string | null {
-  const calls: string[] = [];
-  for (const [name, value] of wanted) {
-    if (applied.get(name) !== value) calls.push(`pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`);
-  }
-  const resets = [...applied.keys()].filter(name => !wanted.has(name)).map(name => `RESET "${name.replaceAll('"', '""')}"`);
-  const parts = calls.length === 0 ? resets : [...resets, `SELECT ${calls.join(', ')}`];
-  return parts.length === 0 ? null : parts.join('; ');
+/** The same, with whether each was set in the session and not reset. */
+function askSettingsAndSources(names: readonly string[], user: string): string {
+  return `SELECT ${names.map(name => `${valueOf(name)}, ${isOwn(name, user)}`).join(', ')}`;
+}
+
+const valueOf = (name: string): string => `pg_catalog.current_setting(${literal(name)}, true)`;
+
+/** pg_settings does not show the role and the user, but their values say it. */
+function isOwn(name: string, user: string): string {
+  if (name === 'role') return `${valueOf(name)} OPERATOR(pg_catalog.<>) 'none'`;
+  if (name === 'session_authorization') return `${valueOf(name)} OPERATOR(pg_catalog.<>) ${literal(user)}`;
+  return `EXISTS (SELECT 1 FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ${literal(name)} AND s.source OPERATOR(pg_catalog.=) 'session')`;
+}
+
+export function readSettings(names: readonly string[], row: readonly (string | null)[] | undefined): LearnedSetting[] {
+  return names.map((name, i) => {
+    const value = row?.[2 * i] ?? null;
+    return { name, value, own: value !== null && row?.[2 * i + 1] === 't' };
+  });
 }

@@ -17,5 +17,10 @@ export function proxyOptions(settings: Settings, port: number, routerPassword: s
     maxHeld: settings.proxy.maxHeld,
     holdTimeoutMs: settings.proxy.holdTimeoutMs,
     maxClients: settings.proxy.maxClients,
+    poolMode: settings.proxy.poolMode,
+    poolSize: settings.proxy.poolSize,
+    maxServerConnections: settings.proxy.maxServerConnections,
+    queueTimeoutMs: settings.proxy.queueTimeoutMs,
+    serverIdleMs: settings.proxy.serverIdleMs,
   };
 }

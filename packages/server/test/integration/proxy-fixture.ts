@@ -59,6 +59,7 @@ export interface ProxyBench {
   readonly port: number;
   readonly events: ProxyEvent[];
   readonly clients: pg.Client[];
+  readonly others: ProxyServer[];
   close(): Promise<void>;
 }
 
@@ -95,11 +96,8 @@ export async function startReplica(primary: Member, replica: Member, term: numbe
   }, `${replica.id} streams`);
 }
 
-export async function openProxyBench(replicaCount: number, change: Partial<ProxyOptions> = {}): Promise<ProxyBench> {
-  const { bench, primary, replicas } = await openCluster(replicaCount);
-  const topology = new ManualTopology(openTopology(1, primary, replicas));
-  const events: ProxyEvent[] = [];
-  const options: ProxyOptions = {
+function optionsWith(change: Partial<ProxyOptions>): ProxyOptions {
+  return {
     ...DEFAULT_PROXY_OPTIONS,
     port: 0,
     router: { user: 'understudy_router', password: CREDENTIALS.router, database: 'postgres' },
@@ -108,9 +106,16 @@ export async function openProxyBench(replicaCount: number, change: Partial<Proxy
     freshWaitMs: 5_000,
     ...change,
   };
-  const proxy = new ProxyServer(options, topology, event => events.push(event));
+}
+
+export async function openProxyBench(replicaCount: number, change: Partial<ProxyOptions> = {}): Promise<ProxyBench> {
+  const { bench, primary, replicas } = await openCluster(replicaCount);
+  const topology = new ManualTopology(openTopology(1, primary, replicas));
+  const events: ProxyEvent[] = [];
+  const proxy = new ProxyServer(optionsWith(change), topology, event => events.push(event));
   const { port } = await proxy.start();
   const clients: pg.Client[] = [];
+  const others: ProxyServer[] = [];
   return {
     bench,
     primary,
@@ -120,12 +125,22 @@ export async function openProxyBench(replicaCount: number, change: Partial<Proxy
     port,
     events,
     clients,
+    others,
     close: async () => {
       await Promise.all(clients.map(client => client.end().catch(() => undefined)));
+      await Promise.all(others.map(other => other.stop()));
       await proxy.stop();
       await bench.close();
     },
   };
+}
+
+/** Another proxy in front of the same servers; it ends with the bench. */
+export async function secondProxy(on: ProxyBench, change: Partial<ProxyOptions>): Promise<ProxyBench> {
+  const proxy = new ProxyServer(optionsWith(change), on.topology);
+  const { port } = await proxy.start();
+  on.others.push(proxy);
+  return { ...on, proxy, port };
 }
 
 /** A client of the proxy that is ended with the bench. */

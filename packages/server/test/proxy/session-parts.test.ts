@@ -8,7 +8,9 @@ import { Pins } from '../../src/proxy/pins.ts';
 import { type PreparedStatement, nameForUnknown, renameInError } from '../../src/proxy/prepared.ts';
 import { applySetting, levelOf, routerParameters, type RouterWishes, showVariable } from '../../src/proxy/router-state.ts';
 import { SessionState } from '../../src/proxy/session-state.ts';
-import { askSettings, SessionSettings, settingsPatch } from '../../src/proxy/settings.ts';
+import { SessionSettings } from '../../src/proxy/settings.ts';
+import { SettingsSet, settingsPatch } from '../../src/proxy/settings-set.ts';
+import { startupSettings } from '../../src/proxy/startup-settings.ts';
 import { UnitQueue } from '../../src/proxy/unit-queue.ts';
 import { unitOf } from './units.ts';
 
@@ -62,12 +64,13 @@ describe('UnitQueue', () => {
   });
 });
 
+const settingsWith = (values: Readonly<Record<string, string>>): SettingsSet => SettingsSet.of(new Map(Object.entries(values)));
+
 describe('SessionSettings', () => {
   const touchedBy = (text: string): readonly string[] => {
-    const settings = new SessionSettings();
-    settings.learn('app.before', 'x');
+    const settings = new SessionSettings(settingsWith({ 'app.before': 'x' }), 'ann');
     for (const effect of unitOf(text).effects) settings.note(effect);
-    return settings.takeTouched();
+    return settings.takeQuestion()?.names ?? [];
   };
 
   it.each([
@@ -84,22 +87,71 @@ describe('SessionSettings', () => {
     ],
     ["set time zone 'UTC'", ['timezone']],
     ['set role ann', ['role']],
+    ['set session authorization ann', ['session_authorization', 'role']],
   ])('%s touches %j', (text, names) => {
-    expect(touchedBy(text)).toEqual(names);
+    expect([...touchedBy(text)].sort()).toEqual([...names].sort());
   });
 
   it('a name that cannot be known is reported', () => {
-    const settings = new SessionSettings();
+    const settings = new SessionSettings(SettingsSet.EMPTY, 'ann');
     expect(unitOf("select set_config(name, 'x', false) from t").effects.map(effect => settings.note(effect))).toContain(false);
   });
 
-  it('makes the smallest patch, with everything quoted', () => {
-    expect(settingsPatch(new Map(), new Map())).toBeNull();
-    expect(settingsPatch(new Map([['a', '1']]), new Map([['a', '1']]))).toBeNull();
-    expect(settingsPatch(new Map([['a"b', '1']]), new Map([['c', "it's \\"]]))).toBe(
-      `RESET "a""b"; SELECT pg_catalog.set_config('c', E'it''s \\\\', false)`,
+  it('RESET goes back to what the client asked for at the start', () => {
+    const settings = new SessionSettings(settingsWith({ work_mem: '9MB' }), 'ann');
+    const backend = settingsWith({ work_mem: '1MB', 'app.x': 'y' });
+    const after = settings.learn(
+      [
+        { name: 'work_mem', value: '4MB', own: false },
+        { name: 'app.x', value: 'z', own: true },
+      ],
+      backend,
     );
-    expect(askSettings(["o'x"])).toBe("SELECT pg_catalog.current_setting('o''x', true)");
+    expect(settings.current).toBe(settingsWith({ work_mem: '9MB', 'app.x': 'z' }));
+    expect(after).toBe(settingsWith({ 'app.x': 'z' }));
+  });
+
+  it('makes the smallest patch, with everything quoted', () => {
+    const patch = (applied: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): string | null =>
+      settingsPatch(settingsWith(applied), settingsWith(wanted));
+    expect(patch({}, {})).toBeNull();
+    expect(patch({ a: '1', b: '2' }, { b: '2', a: '1' })).toBeNull();
+    expect(patch({ 'a"b': '1' }, { c: "it's \\ é" })).toBe(
+      `RESET "a""b"; SELECT pg_catalog.set_config('c', E'it''s \\\\ \\U000000e9', false)`,
+    );
+  });
+
+  it('a role is taken back first and made last: it may not be allowed to set the rest', () => {
+    const patch = settingsPatch(settingsWith({ role: 'low', a: '1' }), settingsWith({ role: 'low', log_statement: 'all' }));
+    expect(patch).toBe(
+      `RESET "role"; RESET "a"; SELECT pg_catalog.set_config('log_statement', 'all', false), pg_catalog.set_config('role', 'low', false)`,
+    );
+  });
+
+  it('sets of the same content are one, and know what matters to the parser', () => {
+    expect(settingsWith({ a: '1', b: '2' })).toBe(settingsWith({ b: '2', a: '1' }));
+    expect(settingsWith({ work_mem: '1MB' }).parseScope).toBe('');
+    expect(settingsWith({ datestyle: 'German' }).parseScope).not.toBe('');
+  });
+});
+
+describe('startup settings', () => {
+  const of = (parameters: Readonly<Record<string, string>>): unknown => {
+    const { settings, fixed } = startupSettings(new Map(Object.entries(parameters)));
+    return [Object.fromEntries(settings.values), Object.fromEntries(fixed)];
+  };
+
+  it('what SET can change is a setting, the rest is fixed', () => {
+    expect(of({ user: 'ann', database: 'd', DateStyle: 'ISO', application_name: 'x', 'understudy.route': 'primary' })).toEqual([
+      { datestyle: 'ISO', application_name: 'x' },
+      {},
+    ]);
+    expect(of({ options: '-c work_mem=9MB --search-path=a\\ b -cunderstudy.route=primary', work_mem: '1MB' })).toEqual([
+      { work_mem: '1MB', search_path: 'a b' },
+      {},
+    ]);
+    expect(of({ options: '-c ignore_system_indexes=on' })).toEqual([{}, { ignore_system_indexes: 'on' }]);
+    expect(of({ options: '-e -c work_mem=9MB' })).toEqual([{}, { options: '-e -c work_mem=9MB' }]);
   });
 });
 
@@ -124,6 +176,21 @@ describe('Pins', () => {
     expect(pinsAfter('declare c cursor with hold for select 1').takeLost()).toBe('cursors with hold');
   });
 
+  it('an audit has the last word on what it can see', () => {
+    const pins = pinsAfter('create temp table t (i int)', 'select pg_advisory_lock(1)', "load 'x'", 'listen a');
+    expect([pins.holds, pins.inDoubt]).toEqual([true, true]);
+    pins.settle({ pins: ['advisory locks'], channels: ['b'], settings: new Map() });
+    expect([pins.holds, pins.inDoubt, [...pins.channels]]).toEqual([true, false, ['b']]);
+    expect(pins.takeLost()).toBe('loaded libraries, advisory locks');
+  });
+
+  it('what may release a pin leaves it in doubt', () => {
+    const pins = pinsAfter('select pg_advisory_lock(1)');
+    pins.settle({ pins: ['advisory locks'], channels: [], settings: new Map() });
+    for (const effect of unitOf('select pg_advisory_unlock(1)').effects) pins.note(effect);
+    expect(pins.inDoubt).toBe(true);
+  });
+
   it('channels are remembered and forgotten', () => {
     expect([...pinsAfter('listen a', 'listen b', 'unlisten a').channels]).toEqual(['b']);
     expect([...pinsAfter('listen a', 'unlisten *').channels]).toEqual([]);
@@ -132,7 +199,7 @@ describe('Pins', () => {
 
 describe('SessionState', () => {
   it('answers a lost transaction as PostgreSQL answers a failed one', () => {
-    const state = new SessionState(WISHES);
+    const state = new SessionState(WISHES, new SessionSettings(SettingsSet.EMPTY, 'ann'));
     const told = (text: string): string => {
       const { failure, status } = state.answerLoss(unitOf(text));
       return `${failure === null ? 'done' : failure.fields.code} ${status}`;
@@ -148,11 +215,11 @@ describe('SessionState', () => {
   });
 
   it('keeps reads where they belong', () => {
-    const state = new SessionState(WISHES);
+    const state = new SessionState(WISHES, new SessionSettings(SettingsSet.EMPTY, 'ann'));
     const read = unitOf('select 1');
     expect(state.whyPrimary(read, 'I')).toBeNull();
     expect(state.whyPrimary(read, 'T')).toBe('in a transaction');
-    state.settings.learn('default_transaction_isolation', 'serializable');
+    state.settings.learn([{ name: 'default_transaction_isolation', value: 'serializable', own: true }], SettingsSet.EMPTY);
     expect(state.whyPrimary(read, 'I')).toContain('serializable');
   });
 });
@@ -188,7 +255,12 @@ describe('what the router says of itself', () => {
 });
 
 describe('names of statements', () => {
-  const statement = { clientName: 's1', serverName: 'understudy_7', conflictsWith: null } as PreparedStatement;
+  const statement = {
+    clientName: 's1',
+    onServers: { serverName: 'understudy_7' },
+    conflictsWith: null,
+    deallocates: null,
+  } as PreparedStatement;
 
   it('errors speak of the names that the client gave', () => {
     const fields = { severity: 'ERROR', code: '26000', message: 'prepared statement "understudy_7" does not exist' } as const;

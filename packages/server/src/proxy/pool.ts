@@ -1,0 +1,271 @@
+import { performance } from 'node:perf_hooks';
+import type { RoutableServer } from '@understudy/core/routing';
+import type { ClientKeys } from '@understudy/wire';
+import { Deque } from './deque.ts';
+import { queueFull, queueTimedOut } from './errors.ts';
+import type { ProxyOptions } from './options.ts';
+import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
+import { LoginRefused } from './server-login.ts';
+import type { SettingsSet } from './settings-set.ts';
+
+export type ServerRole = 'primary' | 'replica';
+
+/** Whose connections a pool holds: backends of one server that differ in nothing that SET could not change. */
+export interface PoolKey {
+  readonly server: RoutableServer;
+  readonly role: ServerRole;
+  readonly term: number;
+  readonly user: string;
+  readonly database: string;
+  /** Startup parameters beyond user and database. */
+  readonly fixed: ReadonlyMap<string, string>;
+}
+
+/** The topology has changed: look again where the work should go. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded';
+}
+
+/** A place in the queue for a connection. */
+export interface Acquisition {
+  readonly connection: Promise<ServerConnection>;
+  /** Gives the place up. A connection that is on its way goes back to the pool. */
+  readonly cancel: () => void;
+}
+
+interface Waiter {
+  readonly resolve: (connection: ServerConnection) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+  done: boolean;
+}
+
+/** The backends of one server that all its pools together may have. */
+export interface ServerBudget {
+  used: number;
+  readonly pools: Set<Pool>;
+}
+
+/** After a server said that it has too many connections, it is not asked for more for this long. */
+const REFUSED_PAUSE_MS = 500;
+const TOO_MANY_CONNECTIONS = '53300';
+
+/** Connections of one user to one database on one server, shared by sessions between their units of work. First come, first served. */
+export class Pool implements ServerConnectionOwner {
+  readonly key: PoolKey;
+  /** The user's key as of the last login: passwords change. */
+  keys: ClientKeys;
+  readonly #options: ProxyOptions;
+  readonly #budget: ServerBudget;
+  /** Free connections; the last one was used last. */
+  readonly #idle: ServerConnection[] = [];
+  readonly #waiting = new Deque<Waiter>();
+  readonly #opening = new Set<AbortController>();
+  #size = 0;
+  #closed = false;
+  #refusedUntilMs = 0;
+
+  constructor(key: PoolKey, keys: ClientKeys, options: ProxyOptions, budget: ServerBudget) {
+    this.key = key;
+    this.keys = keys;
+    this.#options = options;
+    this.#budget = budget;
+    budget.pools.add(this);
+  }
+
+  /** Connections that are open or being opened. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get idleCount(): number {
+    return this.#idle.length;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  get unused(): boolean {
+    return this.#size === 0 && this.#waiting.size === 0;
+  }
+
+  /** A free connection at once, best one with these settings; null: it takes a wait. */
+  take(settings: SettingsSet): ServerConnection | null {
+    if (this.#waiting.size > 0) return null;
+    const idle = this.#idle;
+    for (let i = idle.length - 1; i >= 0; i--) {
+      const connection = idle[i] as ServerConnection;
+      if (connection.applied === settings) {
+        idle.splice(i, 1);
+        return connection;
+      }
+    }
+    return idle.pop() ?? null;
+  }
+
+  /** A place in the queue. Rejects with ProxyFailure (full, too long), LoginRefused, Superseded or what went wrong while connecting. */
+  acquire(): Acquisition {
+    if (this.#closed) return { connection: Promise.reject(new Superseded()), cancel: () => undefined };
+    if (this.#waiting.size >= this.#options.maxWaiting) return { connection: Promise.reject(queueFull()), cancel: () => undefined };
+    let waiter: Waiter | null = null;
+    const connection = new Promise<ServerConnection>((resolve, reject) => {
+      const timer = setTimeout(
+        () => this.#giveUp(made, queueTimedOut(this.#options.queueTimeoutMs, this.#size)),
+        this.#options.queueTimeoutMs,
+      );
+      const made: Waiter = { resolve, reject, timer, done: false };
+      waiter = made;
+      this.#waiting.push(made);
+    });
+    this.serve();
+    return {
+      connection,
+      cancel: () => {
+        if (waiter !== null) this.#giveUp(waiter, new Superseded());
+      },
+    };
+  }
+
+  /** Takes a connection back. Whatever is not clean is closed. */
+  release(connection: ServerConnection): void {
+    connection.owner = this;
+    if (connection.lost) return;
+    if (connection.cancelling > 0) {
+      // A cancel that is on its way must not meet the next client's statement.
+      connection.onQuiet = () => this.release(connection);
+      return;
+    }
+    if (this.#closed || !connection.idle) {
+      connection.destroy(new Error('the connection cannot be used again'));
+      return;
+    }
+    connection.socket.resume();
+    connection.idleSinceMs = performance.now();
+    this.#idle.push(connection);
+    this.serve();
+  }
+
+  /** Gives free connections and room for new ones to those who wait. */
+  serve(): void {
+    while (this.#waiting.size > 0) {
+      const free = this.#idle.pop();
+      if (free === undefined && !this.#hasRoom()) return;
+      const waiter = this.#waiting.shift() as Waiter;
+      if (waiter.done) {
+        if (free !== undefined) this.#idle.push(free);
+      } else if (free !== undefined) this.#hand(free, waiter);
+      else void this.#open(waiter);
+    }
+  }
+
+  /** Closes connections that nobody has used since then. */
+  closeIdle(beforeMs: number): void {
+    while (this.#idle.length > 0 && (this.#idle[0] as ServerConnection).idleSinceMs < beforeMs) this.#idle.shift()?.end();
+  }
+
+  /** Makes room on the server for another pool. False: there is no free connection here. */
+  evictIdle(): boolean {
+    const oldest = this.#idle.shift();
+    oldest?.end();
+    return oldest !== undefined;
+  }
+
+  /** The server is no longer what it was: nobody gets a connection any more. */
+  close(): void {
+    this.#closed = true;
+    for (const abort of this.#opening) abort.abort();
+    for (const connection of this.#idle.splice(0)) connection.end();
+    for (const waiter of this.#waiting.clear()) this.#giveUp(waiter, new Superseded());
+    this.#budget.pools.delete(this);
+  }
+
+  /** Free connections forget what they have prepared: definitions have changed. */
+  *idleConnections(): IterableIterator<ServerConnection> {
+    yield* this.#idle;
+  }
+
+  #hand(connection: ServerConnection, waiter: Waiter): void {
+    waiter.done = true;
+    clearTimeout(waiter.timer);
+    connection.owner = null;
+    waiter.resolve(connection);
+  }
+
+  #giveUp(waiter: Waiter, why: Error): void {
+    if (waiter.done) return;
+    waiter.done = true;
+    clearTimeout(waiter.timer);
+    waiter.reject(why);
+  }
+
+  #hasRoom(): boolean {
+    if (this.#closed || this.#size >= this.#options.poolSize || performance.now() < this.#refusedUntilMs) return false;
+    if (this.#budget.used < this.#options.maxServerConnections) return true;
+    for (const other of this.#budget.pools) if (other !== this && other.waitingCount === 0 && other.evictIdle()) return true;
+    return false;
+  }
+
+  async #open(waiter: Waiter): Promise<void> {
+    const { server, role, term, user, database, fixed } = this.key;
+    const abort = new AbortController();
+    this.#opening.add(abort);
+    this.#count(1);
+    try {
+      const connection = await ServerConnection.open({
+        address: server,
+        member: server.id,
+        role,
+        term,
+        parameters: new Map([['user', user], ['database', database], ...fixed]),
+        credential: { kind: 'keys', keys: this.keys },
+        timeoutMs: this.#options.connectTimeoutMs,
+        signal: abort.signal,
+      });
+      connection.pool = this;
+      connection.onClosed = () => this.#forget(connection);
+      if (waiter.done || this.#closed) this.release(connection);
+      else this.#hand(connection, waiter);
+    } catch (error) {
+      this.#count(-1);
+      this.#refused(waiter, error as Error);
+    } finally {
+      this.#opening.delete(abort);
+    }
+  }
+
+  /** One failed login is the answer to one who waits, unless the server is only full: then its turn will come. */
+  #refused(waiter: Waiter, error: Error): void {
+    const full = error instanceof LoginRefused && error.fields.code === TOO_MANY_CONNECTIONS && this.#size > 0;
+    if (this.#closed) this.#giveUp(waiter, new Superseded());
+    else if (full) {
+      this.#refusedUntilMs = performance.now() + REFUSED_PAUSE_MS;
+      setTimeout(() => this.serve(), REFUSED_PAUSE_MS).unref();
+      this.#waiting.unshiftAll([waiter]);
+    } else this.#giveUp(waiter, error);
+    this.serve();
+  }
+
+  #forget(connection: ServerConnection): void {
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+    this.#count(-1);
+    // Whoever waits for room on this server, here or in another pool.
+    for (const pool of this.#budget.pools) pool.serve();
+  }
+
+  #count(change: 1 | -1): void {
+    this.#size += change;
+    this.#budget.used += change;
+  }
+
+  // ---- what a free connection says: nobody is there to hear it
+
+  onAnswer(from: ServerConnection): void {
+    from.destroy(new Error('an answer that nobody waits for'));
+  }
+  onAside(): void {}
+  onChunkEnd(): void {}
+  onDrain(): void {}
+  onLost(): void {}
+}

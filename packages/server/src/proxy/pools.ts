@@ -1,0 +1,117 @@
+import { performance } from 'node:perf_hooks';
+import type { RoutableServer, Topology } from '@understudy/core/routing';
+import type { ProxyOptions } from './options.ts';
+import { Pool, type ServerBudget, type ServerRole } from './pool.ts';
+import type { Identity } from './secrets.ts';
+import type { ServerConnection } from './server-connection.ts';
+
+/** Who wants a backend: what pools differ in, besides the server. */
+export interface PoolUser {
+  readonly identity: Identity;
+  readonly database: string;
+  readonly fixed: ReadonlyMap<string, string>;
+  /** Made of the above; equal for clients that may share backends. */
+  readonly signature: string;
+}
+
+export function poolUser(identity: Identity, database: string, fixed: ReadonlyMap<string, string>): PoolUser {
+  return { identity, database, fixed, signature: JSON.stringify([identity.user, database, ...fixed]) };
+}
+
+/** One line of `SHOW understudy.pools`. */
+export interface PoolReport {
+  readonly server: string;
+  readonly role: ServerRole;
+  readonly user: string;
+  readonly database: string;
+  readonly connections: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/** The pools of all servers. */
+export class Pools {
+  readonly #options: ProxyOptions;
+  readonly #pools = new Map<string, Pool>();
+  readonly #budgets = new Map<string, ServerBudget>();
+  readonly #reaper: NodeJS.Timeout;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#reaper = setInterval(() => this.#reap(), Math.max(100, options.serverIdleMs / 4)).unref();
+  }
+
+  of(server: RoutableServer, role: ServerRole, term: number, user: PoolUser): Pool {
+    const key = `${server.id} ${server.host} ${server.port} ${role} ${role === 'primary' ? term : 0} ${user.signature}`;
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      const { identity, database, fixed } = user;
+      const made = { server, role, term, user: identity.user, database, fixed };
+      pool = new Pool(made, identity.keys, this.#options, this.#budget(server));
+      this.#pools.set(key, pool);
+    }
+    pool.keys = user.identity.keys;
+    return pool;
+  }
+
+  #budget({ host, port }: RoutableServer): ServerBudget {
+    const key = `${host} ${port}`;
+    let budget = this.#budgets.get(key);
+    if (budget === undefined) {
+      budget = { used: 0, pools: new Set() };
+      this.#budgets.set(key, budget);
+    }
+    return budget;
+  }
+
+  /** Pools of servers that are not what they were have no further use. */
+  onTopology(topology: Topology): void {
+    for (const [key, pool] of this.#pools) {
+      const { server, role, term } = pool.key;
+      const stays =
+        role === 'primary'
+          ? term >= topology.term
+          : topology.replicas.some(r => r.id === server.id && r.host === server.host && r.port === server.port);
+      if (stays) continue;
+      this.#pools.delete(key);
+      pool.close();
+    }
+  }
+
+  /** Takes back a connection of a session. */
+  release(connection: ServerConnection): void {
+    if (connection.pool === null) connection.destroy(new Error('the connection belongs to no pool'));
+    else connection.pool.release(connection);
+  }
+
+  /** The definition of the database has changed: plans that free connections have made may not fit any more. */
+  definitionChanged(database: string): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.key.database !== database) continue;
+      for (const connection of pool.idleConnections()) connection.prepared.retireAll();
+    }
+  }
+
+  report(): PoolReport[] {
+    return [...this.#pools.values()].map(pool => {
+      const { server, role, user, database } = pool.key;
+      return { server: server.id, role, user, database, connections: pool.size, idle: pool.idleCount, waiting: pool.waitingCount };
+    });
+  }
+
+  stop(): void {
+    clearInterval(this.#reaper);
+    for (const pool of this.#pools.values()) pool.close();
+    this.#pools.clear();
+  }
+
+  #reap(): void {
+    const before = performance.now() - this.#options.serverIdleMs;
+    for (const [key, pool] of this.#pools) {
+      pool.closeIdle(before);
+      if (!pool.unused) continue;
+      this.#pools.delete(key);
+      pool.close();
+    }
+  }
+}
