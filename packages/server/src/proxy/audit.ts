@@ -1,4 +1,4 @@
-import type { Pin } from './pins.ts';
+import type { Findings, Pin } from './pins.ts';
 import { literal } from './settings-set.ts';
 
 /**
@@ -17,14 +17,6 @@ export const audit = (user: string): string => `SELECT
     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.!~~) 'transaction\\_%'),
   pg_catalog.current_setting('role'),
   NULLIF(pg_catalog.current_setting('session_authorization'), ${literal(user)})`;
-
-/** What the audit found. */
-export interface Findings {
-  readonly pins: readonly Pin[];
-  readonly channels: readonly string[];
-  /** Every setting that was set in the session. */
-  readonly settings: ReadonlyMap<string, string>;
-}
 
 /** The backend's answer. Null when it is none: then nothing is known. */
 export function readAudit(row: readonly (string | null)[] | undefined): Findings | null {

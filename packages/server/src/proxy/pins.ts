@@ -1,5 +1,4 @@
 import type { SessionEffect } from '@understudy/core/sql';
-import type { Findings } from './audit.ts';
 
 /** State of a session that lives on its backend at the primary and cannot be made again elsewhere. A loss of the primary loses it. */
 export type Pin =
@@ -11,6 +10,14 @@ export type Pin =
   | 'sequence values'
   | 'a random seed'
   | 'loaded libraries';
+
+/** What an audit of the backend has found. */
+export interface Findings {
+  readonly pins: readonly Pin[];
+  readonly channels: readonly string[];
+  /** Every setting that was set in the session. */
+  readonly settings: ReadonlyMap<string, string>;
+}
 
 /** Some state can be seen by reads, which then stay with the primary. */
 const SEEN_BY_READS: ReadonlySet<Pin> = new Set<Pin>([

@@ -4,7 +4,7 @@ import type { ClientKeys } from '@understudy/wire';
 import { Deque } from './deque.ts';
 import { queueFull, queueTimedOut } from './errors.ts';
 import type { ProxyOptions } from './options.ts';
-import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
+import { type ConnectionHome, ServerConnection } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
 import type { SettingsSet } from './settings-set.ts';
 
@@ -51,7 +51,7 @@ const REFUSED_PAUSE_MS = 500;
 const TOO_MANY_CONNECTIONS = '53300';
 
 /** Connections of one user to one database on one server, shared by sessions between their units of work. First come, first served. */
-export class Pool implements ServerConnectionOwner {
+export class Pool implements ConnectionHome {
   readonly key: PoolKey;
   /** The user's key as of the last login: passwords change. */
   keys: ClientKeys;

@@ -17,7 +17,6 @@ import {
 } from '@understudy/wire';
 import { ByteSink } from './byte-sink.ts';
 import { type Answer, type Expectation, Expectations } from './expectations.ts';
-import type { Pool } from './pool.ts';
 import { PreparedOnServer } from './prepared.ts';
 import { ServerLogin } from './server-login.ts';
 import { SettingsSet } from './settings-set.ts';
@@ -35,6 +34,12 @@ export interface ServerConnectionOwner {
   onDrain(from: ServerConnection): void;
   /** The connection is gone. Called once. */
   onLost(from: ServerConnection, why: Error): void;
+}
+
+/** Where a connection is while no session has it. */
+export interface ConnectionHome extends ServerConnectionOwner {
+  readonly waitingCount: number;
+  release(connection: ServerConnection): void;
 }
 
 export interface ServerAddress {
@@ -87,7 +92,7 @@ export class ServerConnection implements FrameHandler {
   /** Settings that the server reports, as they are now. */
   parameters: ReadonlyMap<string, string> = new Map();
   /** The pool that the connection belongs to, and when it came back there. */
-  pool: Pool | null = null;
+  pool: ConnectionHome | null = null;
   idleSinceMs = 0;
   /** The session that it served last. */
   lastSession: object | null = null;
