@@ -19,7 +19,8 @@ export interface Expectation {
 const visible = (kind: AnswerKind): Expectation => ({ kind, hidden: false, settle: null, rows: null });
 
 /** Answers to what the client sent; shared, since nothing in them differs. */
-export const VISIBLE: Readonly<Record<Exclude<AnswerKind, 'given'>, Expectation>> = {
+export const VISIBLE: Readonly<Record<AnswerKind, Expectation>> = {
+  given: visible('given'),
   parse: visible('parse'),
   bind: visible('bind'),
   close: visible('close'),
@@ -31,7 +32,7 @@ export const VISIBLE: Readonly<Record<Exclude<AnswerKind, 'given'>, Expectation>
 };
 
 /** The statement is prepared on the server already: the proxy says so in the server's stead. */
-export const GIVEN_PARSE_COMPLETE: Expectation = visible('given');
+export const GIVEN_PARSE_COMPLETE: Expectation = VISIBLE.given;
 
 /** What one message of the server means in the order of what is due. */
 export type Answer =
