@@ -1,0 +1,95 @@
+import type { Contender, Fault, Phases } from './contender.ts';
+import { OutageWriter, TABLE } from './writer.ts';
+
+export interface Round {
+  readonly fault: Fault;
+  /** The longest time between two acknowledged writes. */
+  readonly outageMs: number;
+  readonly phases: Phases;
+}
+
+export interface Measurement {
+  readonly contender: string;
+  readonly rounds: readonly Round[];
+  readonly acknowledged: number;
+  /** Acknowledged rows that are missing in the end: of the writer behind the router, and of one that never leaves its primary. */
+  readonly lost: number;
+  readonly lostPastTheRouter: number;
+}
+
+export interface Plan {
+  readonly faults: readonly Fault[];
+  readonly rounds: number;
+  readonly onRound: (contender: string, round: Round) => void;
+}
+
+/** Writes have to flow for so long before a fault, and after its end before the next one. */
+const STEADY_ROWS = 50;
+const OUTAGE_LIMIT_MS = 120_000;
+
+/** All rounds of all faults on one fresh cluster. */
+export async function measure(contender: Contender, plan: Plan): Promise<Measurement> {
+  await contender.start();
+  try {
+    const admin = await contender.connect();
+    await admin.query(TABLE);
+    await admin.end();
+    const writer = new OutageWriter(1, () => contender.connect());
+    writer.start();
+    const loyal: OutageWriter[] = [];
+    const rounds: Round[] = [];
+    for (const fault of plan.faults) {
+      for (let i = 0; i < plan.rounds; i++) {
+        await contender.whenReady();
+        const round = await inflictOnce(contender, fault, writer, loyal);
+        rounds.push(round);
+        plan.onRound(contender.name, round);
+      }
+    }
+    await contender.whenReady();
+    await Promise.all([writer, ...loyal].map(each => each.stop()));
+    const auditor = await contender.connect();
+    const lost = await writer.lost(auditor);
+    let lostPastTheRouter = 0;
+    for (const each of loyal) lostPastTheRouter += await each.lost(auditor);
+    await auditor.end();
+    const acknowledged = [writer, ...loyal].reduce((sum, each) => sum + each.acknowledged.length, 0);
+    return { contender: contender.name, rounds, acknowledged, lost, lostPastTheRouter };
+  } finally {
+    await contender.stop();
+  }
+}
+
+async function inflictOnce(contender: Contender, fault: Fault, writer: OutageWriter, loyal: OutageWriter[]): Promise<Round> {
+  await moreRows(writer);
+  const stubborn = new OutageWriter(100 + loyal.length, () => contender.connectToPrimary(), true);
+  loyal.push(stubborn);
+  stubborn.start();
+  await moreRows(stubborn);
+  const { atMs, undo } = await contender.inflict(fault);
+  await writes(writer, atMs + 100);
+  await moreRows(writer);
+  const { ms, writableAtMs } = writer.outage(atMs);
+  const phases = await contender.phases(atMs, writableAtMs);
+  await undo();
+  await moreRows(writer);
+  return { fault, outageMs: ms, phases };
+}
+
+async function moreRows(writer: OutageWriter): Promise<void> {
+  const aim = writer.acknowledged.length + STEADY_ROWS;
+  await until(() => writer.acknowledged.length >= aim);
+}
+
+/** Waits until a row is acknowledged that was not before this moment. */
+async function writes(writer: OutageWriter, afterMs: number): Promise<void> {
+  await until(() => (writer.acknowledged.at(-1)?.atMs ?? 0) > afterMs);
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  const end = performance.now() + OUTAGE_LIMIT_MS;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`no write was acknowledged for ${OUTAGE_LIMIT_MS} ms`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}

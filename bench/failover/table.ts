@@ -1,0 +1,39 @@
+import { FAULT_TEXTS, FAULTS } from './contender.ts';
+import type { Measurement } from './measure.ts';
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+const ms = (value: number): string => String(Math.round(value));
+
+/** Outages and the steps of which they consist, as Markdown. */
+export function tables(measurements: readonly Measurement[]): string {
+  const outages = [['fault of the primary', 'system', 'rounds', 'outage, median ms', 'worst ms']];
+  const steps = [['fault of the primary', 'system', 'step', 'median ms', 'worst ms']];
+  for (const fault of FAULTS) {
+    for (const { contender, rounds } of measurements) {
+      const own = rounds.filter(round => round.fault === fault);
+      if (own.length === 0) continue;
+      const values = own.map(round => round.outageMs);
+      outages.push([FAULT_TEXTS[fault], contender, String(own.length), ms(median(values)), ms(Math.max(...values))]);
+      for (const step of Object.keys(own.find(round => Object.keys(round.phases).length > 0)?.phases ?? {})) {
+        const times = own.flatMap(round => round.phases[step] ?? []);
+        steps.push([FAULT_TEXTS[fault], contender, step, ms(median(times)), ms(Math.max(...times))]);
+      }
+    }
+  }
+  const losses = [['system', 'acknowledged rows', 'lost through the router', 'lost by clients that stayed with the old primary']];
+  for (const m of measurements) losses.push([m.contender, String(m.acknowledged), String(m.lost), String(m.lostPastTheRouter)]);
+  return [outages, steps, losses]
+    .filter(rows => rows.length > 1)
+    .map(markdown)
+    .join('\n');
+}
+
+function markdown([head, ...rows]: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
+  return line(head!) + line(head!.map(() => '---')) + rows.map(line).join('');
+}
