@@ -32,6 +32,8 @@ export interface PrimaryServer {
   /** synchronous_standby_names in force on a fresh connection, and read by every walsender (sync_priority agrees). */
   readonly synchronousNames: string;
   readonly synchronousNamesInForce: boolean;
+  /** Logical slots that are to survive a failover: its replicas keep copies of them (PostgreSQL 17+). */
+  readonly failoverSlots: readonly string[];
 }
 
 export interface ReplicaServer {

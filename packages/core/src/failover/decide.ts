@@ -54,14 +54,19 @@ function asPrimary(view: View, rule: Rule, nowMs: number): readonly Decision[] {
   const report = selfReport(view)!;
   const server = leadingServer(report, rule);
   if (server === null) return [...commanded(view, rule, nowMs), ...becomePrimary(view, rule, report.server, nowMs)];
-  return [...lead(view, rule, server, nowMs), ...keepSlots(view)];
+  return [...lead(view, rule, server, nowMs), ...keepSlots(view, rule, nowMs)];
 }
 
 function asReplica(view: View, rule: Rule, nowMs: number): readonly Decision[] {
   const spec = view.state.members[view.self]!;
   if (spec.lifecycle === 'leaving' && rule.established && !rule.cohort.includes(view.self))
     return leave(view, 'It was asked to leave and no longer counts.');
-  return [...commanded(view, rule, nowMs), ...watchPrimary(view, rule, nowMs), ...follow(view, rule, nowMs), ...keepSlots(view)];
+  return [
+    ...commanded(view, rule, nowMs),
+    ...watchPrimary(view, rule, nowMs),
+    ...follow(view, rule, nowMs),
+    ...keepSlots(view, rule, nowMs),
+  ];
 }
 
 /** A failover by order does not wait for the primary's agent. */

@@ -47,6 +47,11 @@ export interface LocalFacts {
   readonly routersDrained: boolean;
   /** Names of the physical slots of ours (understudy_*) on this server; null while unknown. */
   readonly slots: readonly string[] | null;
+  /**
+   * On a replica: logical failover slots from its own time as a primary. PostgreSQL makes no copy of the present primary's slot where one of the same
+   * name is in the way, and such a leftover holds back WAL for ever.
+   */
+  readonly leftoverSlots: readonly string[];
 }
 
 /** Everything that a decision may depend on. Plain data: the same view gives the same decision. */

@@ -46,6 +46,23 @@ describe('a healthy cluster', () => {
   });
 });
 
+describe('a logical failover slot from the time when this replica was the primary', () => {
+  const local = { slots: ['understudy_n1', 'understudy_n3'], leftoverSlots: ['feed'] };
+  const drops = (failoverSlots: readonly string[], server = streaming('n2')) =>
+    actions({ self: 'n2', reports: healthy({ n1: primary({ failoverSlots }), n2: server }), local }).flatMap(action =>
+      action.kind === 'slots' ? action.drop : [],
+    );
+
+  it('is dropped once this replica streams from a primary that has the slot', () => {
+    expect(drops(['feed'])).toEqual(['feed']);
+  });
+
+  it('is kept while the primary has none of that name, and while this replica does not stream', () => {
+    expect(drops([])).toEqual([]);
+    expect(drops(['feed'], replica({ followsAs: 'n2_t7' }))).toEqual([]);
+  });
+});
+
 describe('the trigger', () => {
   it('is pulled at once by the agent of a primary whose PostgreSQL has exited', () => {
     const next = nextState({ self: 'n1', reports: healthy({ n1: stopped(true) }) });

@@ -67,6 +67,7 @@ export function primary(change: Partial<PrimaryServer> = {}): PrimaryServer {
     })),
     synchronousNames: synchronousNames(RULE, 7),
     synchronousNamesInForce: true,
+    failoverSlots: [],
     ...change,
   };
 }
@@ -120,6 +121,7 @@ const LOCAL: LocalFacts = {
   primaryFlush: null,
   routersDrained: false,
   slots: null,
+  leftoverSlots: [],
 };
 
 export interface ViewParts {

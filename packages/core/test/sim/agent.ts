@@ -254,6 +254,7 @@ export class SimAgent {
       primaryFlush: this.primaryFlush,
       routersDrained: this.world.routersDrained,
       slots: this.slots,
+      leftoverSlots: [],
     };
     return {
       self: this.id,

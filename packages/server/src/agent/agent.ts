@@ -5,6 +5,7 @@ import {
   eventsOfChange,
   type MemberId,
   type MemberReport,
+  type ServerReport,
   type Store,
   type VersionedState,
 } from '@understudy/core/cluster';
@@ -54,6 +55,7 @@ export class Agent {
   #versioned: VersionedState | null = null;
   #storeHeardAtMs = monotonicMs();
   #alarms: readonly string[] = [];
+  #serverKind: ServerReport['kind'] | null = null;
   #sequence = 0;
   #lastTold = { signature: '', atMs: Number.NEGATIVE_INFINITY };
   #changing = false;
@@ -173,6 +175,7 @@ export class Agent {
     if (!report) return;
     this.#heard.set(report.id, { report, heardAtMs: now });
     this.#facts.noteReport(report, now);
+    this.#sayChange(report.server);
     this.#tell(report, now);
     const view = this.#view();
     if (!view) return;
@@ -311,6 +314,22 @@ export class Agent {
       },
       () => undefined,
     );
+  }
+
+  /** What has become of the server since the last round, where nothing else tells it. */
+  #sayChange(server: ServerReport): void {
+    const before = this.#serverKind;
+    this.#serverKind = server.kind;
+    if (before === server.kind) return;
+    const { member } = this.#options;
+    if (server.kind === 'failing') {
+      const fault = server.fault === 'disk-full' ? 'is full' : 'takes no write with fsync';
+      this.#say('server-failing', `The disk of ${member} ${fault}.`, { fault: server.fault, was: server.was });
+    }
+    if (server.kind === 'unresponsive')
+      this.#say('server-unresponsive', `PostgreSQL of ${member} does not answer.`, { forMs: server.forMs, was: server.was });
+    if (before === 'starting' && (server.kind === 'primary' || server.kind === 'replica'))
+      this.#say('server-started', `PostgreSQL of ${member} takes connections, as a ${server.kind}.`);
   }
 
   #noteAlarms(decisions: readonly Decision[]): void {

@@ -5,6 +5,8 @@ import type { Observation } from '../postgres/index.ts';
 /** A member that streams or leads needs no repair: what failed before is over. */
 const NO_REPAIR: LocalFacts['repair'] = { attempts: 0, lastAtMs: 0, fault: 'unknown' };
 
+type Slot = Observation['slots'][number];
+
 /**
  * What an agent remembers between two looks: since when it has known what. Fed with each state, report and observation; nothing here
  * is durable, and after a restart of the agent it begins again, which only ever makes decide more patient.
@@ -26,6 +28,7 @@ export class FactKeeper {
   #primaryFlush: LocalFacts['primaryFlush'] = null;
   #streamedAtMs: Record<MemberId, number> = {};
   #slots: readonly string[] | null = null;
+  #leftoverSlots: readonly string[] = [];
   #repair = NO_REPAIR;
   #drainedIntent: string | null = null;
 
@@ -67,7 +70,8 @@ export class FactKeeper {
 
   /** A look at the own running server. */
   noteObservation(seen: Observation, nowMs: number): void {
-    this.#slots = seen.slots.filter(slot => slot.kind === 'physical' && slot.name.startsWith('understudy_')).map(slot => slot.name);
+    this.#slots = seen.slots.filter(isUsable).map(slot => slot.name);
+    this.#leftoverSlots = seen.kind === 'replica' ? seen.slots.filter(isLeftover).map(slot => slot.name) : [];
     const term = this.#state?.rule?.term;
     if (term === undefined) return;
     if (seen.kind === 'replica') {
@@ -96,6 +100,7 @@ export class FactKeeper {
     this.#open = null;
     this.#namesInForceSince = null;
     this.#slots = null;
+    this.#leftoverSlots = [];
   }
 
   /** The store has confirmed a report that was sent then. */
@@ -143,6 +148,17 @@ export class FactKeeper {
       primaryFlush: this.#primaryFlush,
       routersDrained: this.#drainedIntent !== null && this.#drainedIntent === this.#intentId,
       slots: this.#slots,
+      leftoverSlots: this.#leftoverSlots,
     };
   }
+}
+
+/** A slot of ours that has lost its WAL counts as missing: it is made anew. */
+function isUsable(slot: Slot): boolean {
+  return slot.kind === 'physical' && slot.name.startsWith('understudy_') && slot.walStatus !== 'lost';
+}
+
+/** On a replica, a failover slot that is no copy of the primary's is one of its own, from when it was the primary. */
+function isLeftover(slot: Slot): boolean {
+  return slot.kind === 'logical' && slot.failover && !slot.synced && !slot.active;
 }

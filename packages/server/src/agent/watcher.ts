@@ -135,7 +135,7 @@ export class ServerWatcher {
       this.#unansweredLooks = 0;
       this.#silence.restart(this.#answeredAtMs);
       this.#knownSinceMs = beganAtMs;
-      if (seen.kind === 'primary') this.#probeDisk();
+      this.#probeDisk();
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
       this.#unansweredLooks += 1;
@@ -178,8 +178,8 @@ export class ServerWatcher {
 /** The part of an observation that is told to others. */
 function reportOf(seen: Observation): ServerReport {
   if (seen.kind === 'primary') {
-    const { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce } = seen;
-    return { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce };
+    const { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce, failoverSlots } = seen;
+    return { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce, failoverSlots };
   }
   const { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs } = seen;
   return { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs };

@@ -76,7 +76,7 @@ async function look(connection: Connection, dataDirectory: string, major: number
   const common = { ...readIdentity(row), slots: readSlots(slots ?? []) };
   if (row['in_recovery'] === 'f') {
     if (!write?.[0]) return null;
-    return { ...common, ...(await readPrimary(dataDirectory, write[0], (senders ?? []).map(readSender), common.synchronousNames)) };
+    return { ...common, ...(await readPrimary(dataDirectory, write[0], (senders ?? []).map(readSender), common)) };
   }
   const [replayTimeline, stillReplica] = await currentTimeline(connection);
   if (!stillReplica) return null;
@@ -114,7 +114,7 @@ async function readPrimary(
   dataDirectory: string,
   write: Row,
   senders: readonly ReplicationSender[],
-  synchronousNames: string,
+  common: Pick<ServerIdentity, 'synchronousNames' | 'slots'>,
 ): Promise<PrimaryServer> {
   const timeline = Number.parseInt((write['segment'] ?? '').slice(0, 8), 16);
   return {
@@ -124,8 +124,9 @@ async function readPrimary(
     insertLsn: parseLsn(write['insert_lsn'] ?? ''),
     flushLsn: parseLsn(write['flush_lsn'] ?? ''),
     senders,
-    synchronousNames,
-    synchronousNamesInForce: sendersAgree(synchronousNames, senders),
+    synchronousNames: common.synchronousNames,
+    synchronousNamesInForce: sendersAgree(common.synchronousNames, senders),
+    failoverSlots: common.slots.filter(slot => slot.kind === 'logical' && slot.failover).map(slot => slot.name),
   };
 }
 

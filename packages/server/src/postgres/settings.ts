@@ -1,3 +1,5 @@
+import { parseStreamName } from '@understudy/core/cluster';
+import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
 
@@ -130,9 +132,21 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['primary_conninfo', upstream ? primaryConninfo(upstream, passfile) : ''],
     ['primary_slot_name', upstream?.slotName ?? ''],
   ];
-  if (major >= 17) lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
+  if (major >= 17) {
+    lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
+    lines.push(['synchronized_standby_slots', slotsOf(replication.synchronousNames).join(', ')]);
+  }
   const text = renderLines('Owned by Understudy and rewritten by it. Put your own settings into user.conf.', lines);
   return `${STATE_PREFIX}${JSON.stringify(replication)}\n${text}`;
+}
+
+/**
+ * The physical slots of the cohort. A consumer of a logical failover slot gets nothing that not all of these hold, so whoever is elected has what it has seen:
+ * otherwise it would be ahead of the new primary, and what is written there instead would be a gap to it.
+ */
+function slotsOf(names: SynchronousNames): readonly string[] {
+  if (names.kind !== 'quorum') return [];
+  return names.names.flatMap(name => parseStreamName(name)?.id ?? []).map(slotName);
 }
 
 /** The names of the settings that only understudy.conf may hold. */

@@ -39,12 +39,13 @@ function literal(name: string): string {
   return `'${name}'`;
 }
 
-/** Makes a physical slot that holds WAL from now on; nothing happens when it is there already. */
+/** Makes a physical slot that holds WAL from now on; nothing happens when it is there already. One that has lost its WAL is made anew. */
 export async function ensureSlot(endpoint: Endpoint, name: string, deadlineMs: number): Promise<void> {
   const slot = literal(name);
   await withConnection(endpoint, { deadlineMs }, connection =>
     connection.query(
-      `SELECT pg_catalog.pg_create_physical_replication_slot(${slot}, true) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot})`,
+      `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND wal_status = 'lost' AND NOT active;
+       SELECT pg_catalog.pg_create_physical_replication_slot(${slot}, true) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot})`,
     ),
   );
 }

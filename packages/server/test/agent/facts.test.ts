@@ -22,6 +22,7 @@ const asPrimary = (change: Partial<Seen<'primary'>> = {}): Observation =>
     senders: [],
     synchronousNames: NAMES,
     synchronousNamesInForce: true,
+    failoverSlots: [],
     ...change,
   }) as Observation;
 
@@ -234,4 +235,26 @@ test('of the slots only ours are known, and none of an earlier life', () => {
   expect(local(facts).slots).toEqual(['understudy_n2']);
   facts.noteServerLife();
   expect(local(facts).slots).toBeNull();
+});
+
+describe('slots', () => {
+  const slot = (name: string, change: Partial<Observation['slots'][number]> = {}) =>
+    ({ name, kind: 'physical', active: false, restartLsn: 1n, walStatus: 'reserved', failover: false, synced: false, ...change }) as const;
+  const feed = slot('feed', { kind: 'logical', failover: true });
+
+  test('of ours are known, but not one that has lost its WAL, nor those of others', () => {
+    const facts = keeper();
+    facts.noteObservation(
+      asPrimary({ slots: [slot('understudy_n2'), slot('understudy_n3', { walStatus: 'lost' }), slot('barman'), feed] }),
+      300,
+    );
+    expect(local(facts)).toMatchObject({ slots: ['understudy_n2'], leftoverSlots: [] });
+  });
+
+  test('that a replica kept from its own time as a primary are told from copies of the primary’s', () => {
+    const facts = keeper('n2');
+    const copy = slot('copy', { kind: 'logical', failover: true, synced: true });
+    facts.noteObservation(asReplica({ slots: [feed, copy, slot('local', { kind: 'logical' })] }), 300);
+    expect(local(facts).leftoverSlots).toEqual(['feed']);
+  });
 });

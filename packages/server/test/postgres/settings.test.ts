@@ -37,6 +37,10 @@ describe('renderConfig', () => {
     expect(renderConfig(18, settings, following, '/p')).toContain("sync_replication_slots = 'on'");
     expect(renderConfig(18, settings, ISOLATED, '/p')).toContain("sync_replication_slots = 'off'");
     expect(renderConfig(16, settings, following, '/p')).not.toContain('sync_replication_slots');
+    const leading = { synchronousNames: { kind: 'quorum', acks: 1, names: ['n2_t7', 'n3_t7'] }, upstream: null } as const;
+    expect(renderConfig(18, settings, leading, '/p')).toContain("synchronized_standby_slots = 'understudy_n2, understudy_n3'");
+    expect(renderConfig(18, settings, ISOLATED, '/p')).toContain("synchronized_standby_slots = ''");
+    expect(renderConfig(16, settings, leading, '/p')).not.toContain('synchronized_standby_slots');
   });
 
   test('carries its replication settings, to be read back', () => {

@@ -16,6 +16,7 @@ const primary = (change: Partial<PrimaryServer> = {}): PrimaryServer => ({
   senders: [],
   synchronousNames: '',
   synchronousNamesInForce: true,
+  failoverSlots: [],
   ...change,
 });
 

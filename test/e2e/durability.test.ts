@@ -1,0 +1,160 @@
+import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
+import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
+import { Cluster, primaryOf } from '../support/cluster.ts';
+import { until } from '../support/wait.ts';
+
+describe('what a commit rests on', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await Cluster.prepare();
+    settings('continue', 'quorum');
+    const outcome = await cluster.up('--replicas', '1');
+    expect([outcome.code, outcome.stderr]).toEqual([0, expect.anything()]);
+    await query('create table notes(n int)');
+  });
+  afterAll(() => cluster.destroy());
+
+  /** Found by `up`, which runs beside it. Failovers follow each other here. */
+  function settings(whenAlone: string, durability: string): void {
+    writeFileSync(
+      join(cluster.parent, 'understudy.yaml'),
+      `whenAlone: ${whenAlone}\ndurability: ${durability}\nfailover:\n  replicaTimeoutMs: 2000\n  flapBlockMs: 1\n`,
+    );
+  }
+
+  async function again(whenAlone: string, durability: string): Promise<void> {
+    await cluster.command('down');
+    settings(whenAlone, durability);
+    expect((await cluster.up()).code).toBe(0);
+  }
+
+  async function query(text: string): Promise<void> {
+    const client = cluster.client();
+    await client.connect();
+    await client.query(text);
+    await client.end();
+  }
+
+  async function rows(): Promise<number[]> {
+    const client = cluster.client();
+    await client.connect();
+    const { rows: found } = await client.query<{ n: number }>('/* understudy:primary */ select n from notes order by n');
+    await client.end();
+    return found.map(row => row.n);
+  }
+
+  async function events(): Promise<ClusterEvent[]> {
+    const response = await fetch(`http://127.0.0.1:${cluster.httpPort}/events?limit=1000`);
+    return ((await response.json()) as { events: ClusterEvent[] }).events;
+  }
+
+  /** Stops an agent and all of its PostgreSQL, as a machine that stands still. Resolves to how it goes on. */
+  async function freeze(id: string, agentPid: number): Promise<() => void> {
+    const pids = [agentPid, ...(await serverProcesses(join(cluster.data, 'members', id, 'data'))).map(process => process.pid)];
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    return () => {
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    };
+  }
+
+  const replicaOf = (status: Awaited<ReturnType<Cluster['status']>>) => status.members.find(m => m.role === 'replica')!;
+
+  it('whenAlone continue: the last replica gone, commits go on, and it is said that they are not protected', async () => {
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const replica = replicaOf(before);
+    const thaw = await freeze(replica.id, replica.agentPid!);
+    try {
+      await query('insert into notes values (1)');
+      await cluster.whenStatus('no protection', s => !s.durability.protected && s.durability.acks === 0);
+    } finally {
+      thaw();
+    }
+    const after = await cluster.whenStatus('protection again', s => s.verdict === 'healthy' && s.durability.protected);
+    expect([after.term, after.primary]).toEqual([before.term, before.primary]);
+  });
+
+  it('whenAlone block: commits wait, a person is told, and they end when the replica is back', async () => {
+    await again('block', 'quorum');
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const replica = replicaOf(before);
+    const lastId = (await events()).at(-1)!.id;
+    const thaw = await freeze(replica.id, replica.agentPid!);
+    let isDone = false;
+    const write = query('insert into notes values (2)').then(() => {
+      isDone = true;
+    });
+    try {
+      await until('the alarm', async () => {
+        const alarm = (await events()).find(e => e.id > lastId && e.kind === 'alarm' && e.inputs['code'] === 'writes-blocked');
+        return alarm ?? null;
+      });
+      expect(isDone).toBe(false);
+    } finally {
+      thaw();
+    }
+    await write;
+    expect((await cluster.whenHealthy()).term).toBe(before.term);
+  });
+
+  it.each([
+    ['is full', '/dev/full', 'disk-full'],
+    ['takes no fsync', '/dev/null', 'fsync'],
+  ])('a primary whose disk %s is replaced, and comes back when it is well', async (_, device, fault) => {
+    await again('continue', 'quorum');
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const old = primaryOf(before);
+    const lastId = (await events()).at(-1)!.id;
+    // The agent's own probe of the disk writes here.
+    const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
+    rmSync(probe, { force: true });
+    symlinkSync(device, probe);
+    const after = await cluster.whenStatus(
+      'another primary',
+      s => s.term > before.term && s.primary !== old.id && s.verdict !== 'no-primary',
+    );
+    const raised = (await events()).find(e => e.id > lastId && e.kind === 'term-raised')!;
+    expect([raised.inputs['trigger'], after.primary]).toEqual(['primary-failing', replicaOf(before).id]);
+    expect((await events()).find(e => e.id > lastId && e.kind === 'server-failing')).toMatchObject({ member: old.id, inputs: { fault } });
+    rmSync(probe);
+    await cluster.whenStatus('the old primary in the cohort', s => s.verdict === 'healthy' && s.durability.cohort.includes(old.id));
+  });
+
+  it('G7: async loses what no replica had, says how much to the byte, and keeps it', async () => {
+    await again('continue', 'async');
+    const before = await cluster.whenHealthy();
+    const [old, replica] = [primaryOf(before), replicaOf(before)];
+    await query('insert into notes values (3)');
+    await until('the replica has it', async () => {
+      const status = await cluster.status();
+      return replicaOf(status).lagBytes === 0 ? true : null;
+    });
+    const thawReplica = await freeze(replica.id, replica.agentPid!);
+    await query('insert into notes values (4)');
+    expect(await rows()).toContain(4);
+    const processes = await serverProcesses(join(cluster.data, 'members', old.id, 'data'));
+    process.kill(old.agentPid!, 'SIGSTOP');
+    for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+    thawReplica();
+    try {
+      await cluster.whenStatus('the replica leads', s => s.primary === replica.id && s.verdict !== 'no-primary');
+    } finally {
+      process.kill(old.agentPid!, 'SIGCONT');
+    }
+    await cluster.whenHealthy();
+    const found = await rows();
+    expect([found.includes(3), found.includes(4)]).toEqual([true, false]);
+
+    const archived = (await events()).findLast(e => e.kind === 'wal-archived')!;
+    const response = await fetch(`http://127.0.0.1:${cluster.httpPort}/history`);
+    const { terms } = (await response.json()) as { terms: { term: number; lostBytes: number }[] };
+    expect(archived.member).toBe(old.id);
+    expect(terms.at(-1)!.lostBytes).toBe(archived.inputs['bytes']);
+    expect(terms.at(-1)!.lostBytes).toBeGreaterThan(0);
+    const kept = join(cluster.data, 'members', old.id, 'diverged');
+    expect(existsSync(kept) && readdirSync(kept).length).toBeGreaterThan(0);
+  });
+});
