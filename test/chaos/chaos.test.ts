@@ -64,14 +64,21 @@ describe('the checker', () => {
 });
 
 describe('the plan', () => {
-  it('comes from the seed alone, and leaves no fault out', () => {
-    const first = (seed: number) => {
-      const faults = plan(seed);
-      return FAULTS.map(() => faults.next().value);
-    };
+  const first = (seed: number, canFillDisks = true) => {
+    const blows = plan(seed, canFillDisks);
+    return Array.from({ length: FAULTS.length + 3 }, () => blows.next().value);
+  };
+
+  it('comes from the seed alone, leaves no fault out, and has some meet', () => {
     expect(first(7)).toEqual(first(7));
     expect(first(7)).not.toEqual(first(8));
-    expect(first(7).toSorted()).toEqual([...FAULTS].sort());
+    const single = first(7).filter(blow => blow.length === 1);
+    expect(single.flat().toSorted()).toEqual([...FAULTS].sort());
+    expect(first(7).filter(blow => blow.length === 2)).toHaveLength(3);
+  });
+
+  it('fills no disk where none can be mounted', () => {
+    expect(first(7, false).slice(0, -1).flat()).not.toContain('fill-disk');
   });
 });
 

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusDocument } from '../../packages/server/src/api/types.ts';
 import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
@@ -13,6 +15,8 @@ export const FAULTS = [
   'kill-agent-and-postgres',
   'kill-replica',
   'kill-primary-and-replica',
+  'kill-clone',
+  'fill-disk',
   'switchover',
 ] as const;
 
@@ -21,13 +25,24 @@ export type Fault = (typeof FAULTS)[number];
 /** How long a stopped process stays so: longer than it takes to be given up. */
 const STOPPED_MS = 4000;
 
-/** A run's faults from its seed alone: each kind once, shuffled, again and again. */
-export function* plan(seed: number): Generator<Fault, never> {
+/** What is done at the same moment: one fault, now and then two. */
+export type Blow = readonly [Fault] | readonly [Fault, Fault];
+
+/** Two of these may meet. A disk is filled alone: what else befalls a member without space heals only with the space. */
+const MAY_MEET: readonly Fault[] = FAULTS.filter(fault => fault !== 'fill-disk');
+
+/** A run's faults from its seed alone: each kind once, shuffled, with three pairs in between, again and again. */
+export function* plan(seed: number, canFillDisks: boolean): Generator<Blow, never> {
   const random = mulberry32(seed);
-  for (;;)
-    yield* FAULTS.map(fault => ({ fault, at: random() }))
-      .sort((a, b) => a.at - b.at)
-      .map(({ fault }) => fault);
+  const draw = (): Fault => MAY_MEET[Math.floor(random() * MAY_MEET.length)]!;
+  for (;;) {
+    const single = FAULTS.filter(fault => canFillDisks || fault !== 'fill-disk').map((fault): Blow => [fault]);
+    const pairs = [0, 1, 2].map((): Blow => [draw(), draw()]);
+    yield* [...single, ...pairs]
+      .map(blow => ({ blow, at: random() }))
+      .sort((x, y) => x.at - y.at)
+      .map(({ blow }) => blow);
+  }
 }
 
 /** A small generator of good enough numbers (mulberry32), so that a seed says everything. */
@@ -42,7 +57,11 @@ function mulberry32(seed: number): () => number {
 }
 
 /** Does it. What was stopped is continued before this resolves, whatever has become of the cluster meanwhile. */
-export async function inflict(fault: Fault, cluster: Cluster, status: StatusDocument): Promise<void> {
+export async function inflict(blow: Blow, cluster: Cluster, status: StatusDocument): Promise<void> {
+  await Promise.all(blow.map(fault => inflictOne(fault, cluster, status, blow.length === 1)));
+}
+
+async function inflictOne(fault: Fault, cluster: Cluster, status: StatusDocument, isAlone: boolean): Promise<void> {
   const primary = primaryOf(status);
   const replica = status.members.find(m => m.role === 'replica')!;
   switch (fault) {
@@ -64,9 +83,14 @@ export async function inflict(fault: Fault, cluster: Cluster, status: StatusDocu
       return signal(['SIGKILL', [replica.postmasterPid!]]);
     case 'kill-primary-and-replica':
       return signal(['SIGKILL', [primary.postmasterPid!, replica.postmasterPid!]]);
+    case 'kill-clone':
+      return killClone(cluster, replica);
+    case 'fill-disk':
+      return fillFor(memberDirectory(cluster, primary.id));
     case 'switchover': {
       const outcome = await cluster.command('switchover');
-      if (outcome.code !== 0) throw new Error(`switchover ended with ${outcome.code}: ${outcome.stderr}`);
+      // Beside another fault it may be refused, or overtaken by a failover.
+      if (outcome.code !== 0 && isAlone) throw new Error(`switchover ended with ${outcome.code}: ${outcome.stderr}`);
       return;
     }
     default:
@@ -74,8 +98,33 @@ export async function inflict(fault: Fault, cluster: Cluster, status: StatusDocu
   }
 }
 
+/** A replica loses its data, and its agent dies in the middle of the copy that it makes then. */
+async function killClone(cluster: Cluster, { id, agentPid }: StatusDocument['members'][number]): Promise<void> {
+  signal(['SIGSTOP', [agentPid!]]);
+  signal(['SIGKILL', await processesOf(cluster, id)]);
+  rmSync(join(memberDirectory(cluster, id), 'data'), { recursive: true, force: true });
+  signal(['SIGKILL', [agentPid!]]);
+  const isCloning = (s: StatusDocument): boolean => s.members.find(m => m.id === id)?.state === 'cloning';
+  const found = await cluster.whenStatus('a copy is being made', isCloning, STOPPED_MS * 4).catch(() => null);
+  // Beside another fault there may be nobody to copy from yet.
+  signal(['SIGKILL', found?.members.find(m => m.id === id)?.agentPid ? [found.members.find(m => m.id === id)!.agentPid!] : []]);
+}
+
+/** Leaves no byte free for a while. */
+async function fillFor(directory: string): Promise<void> {
+  const filler = join(directory, 'filler');
+  const { bavail, bsize } = statfsSync(directory);
+  spawnSync('fallocate', ['-l', String(bavail * bsize), filler]);
+  await new Promise(resolve => setTimeout(resolve, STOPPED_MS));
+  rmSync(filler, { force: true });
+}
+
+function memberDirectory(cluster: Cluster, member: string): string {
+  return join(cluster.data, 'members', member);
+}
+
 async function processesOf(cluster: Cluster, member: string): Promise<number[]> {
-  return (await serverProcesses(join(cluster.data, 'members', member, 'data'))).map(process => process.pid);
+  return (await serverProcesses(join(memberDirectory(cluster, member), 'data'))).map(process => process.pid);
 }
 
 async function stopFor(pids: readonly number[]): Promise<void> {

@@ -18,9 +18,10 @@ const report = await runChaos({
   seed: Number(values.seed),
   durationMs: Number(values.minutes) * 60_000,
   replicas: Number(values.replicas),
+  smallDisks: true,
   onLine: line => process.stderr.write(`${line}\n`),
 });
-const { appends: _, ...summary } = report;
+const { appends: _, marks: __, ...summary } = report;
 mkdirSync(values.report, { recursive: true });
 writeFileSync(join(values.report, 'report.json'), `${JSON.stringify(summary, null, 2)}\n`);
 writeFileSync(join(values.report, 'report.html'), reportPage(report));

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
 import type { StatusDocument } from '../../packages/server/src/api/types.ts';
-import { Cluster } from '../support/cluster.ts';
+import { Cluster, primaryOf } from '../support/cluster.ts';
 import { type Append, check, type History, isClean, longestGapMs, type Verdict } from './checker.ts';
-import { type Fault, inflict, plan } from './faults.ts';
+import { mayMount, mountDisks } from './disks.ts';
+import { inflict, plan } from './faults.ts';
 import { Workload } from './workload.ts';
 
 const NOTICE_LIMIT_MS = 5000;
@@ -13,15 +14,25 @@ export interface ChaosOptions {
   /** No new fault begins after this. */
   readonly durationMs: number;
   readonly replicas: number;
+  /** Each member on a small disk of its own, where mounts are possible: then disks are filled, too. */
+  readonly smallDisks?: boolean;
   readonly onLine?: (line: string) => void;
 }
 
 export interface InflictedFault {
-  readonly fault: Fault;
+  /** One fault, or two joined by a plus sign. */
+  readonly fault: string;
   readonly atMs: number;
   readonly healthyAtMs: number;
   /** The longest time without an acknowledged write around it. */
   readonly outageMs: number;
+}
+
+/** What the cluster said of itself, on the clock of the run. */
+export interface Mark {
+  readonly atMs: number;
+  readonly kind: string;
+  readonly text: string;
 }
 
 export interface ChaosReport {
@@ -34,56 +45,85 @@ export interface ChaosReport {
   readonly verdict: Verdict;
   readonly surprises: readonly string[];
   readonly clean: boolean;
+  readonly marks: readonly Mark[];
   readonly appends: readonly Append[];
 }
 
 /** Writers and readers on a real cluster, and one fault after the other; then what was seen is held against what is there. */
-export async function runChaos({ seed, durationMs, replicas, onLine = () => undefined }: ChaosOptions): Promise<ChaosReport> {
-  const cluster = await Cluster.start('--replicas', String(replicas));
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const cluster = await Cluster.start('--replicas', String(options.replicas));
+  let unmount: (() => void) | null = null;
   try {
-    const workload = new Workload(cluster.url);
-    await workload.prepare();
-    workload.start(4, 3);
-    const faults = await inflictAll(cluster, seed, durationMs, onLine);
-    await workload.stop();
-    const history: History = {
-      appends: workload.appends,
-      reads: workload.reads,
-      final: await finalLists(cluster),
-      elections: await elections(cluster),
-    };
-    const verdict = check(history);
-    const count = (outcome: Append['outcome']): number => workload.appends.filter(a => a.outcome === outcome).length;
-    return {
-      seed,
-      faults: faults.map(f => ({ ...f, outageMs: Math.round(longestGapMs(workload.appends, f.atMs, f.healthyAtMs)) })),
-      acknowledged: count('acknowledged'),
-      unknown: count('unknown'),
-      rolledBack: count('rolled-back'),
-      reads: workload.reads.length,
-      verdict,
-      surprises: workload.surprises,
-      clean: isClean(verdict) && workload.surprises.length === 0,
-      appends: workload.appends,
-    };
+    if (options.smallDisks && mayMount(cluster.parent)) {
+      await cluster.command('down');
+      unmount = mountDisks(cluster);
+      await cluster.up();
+    }
+    return await befall(cluster, options, unmount !== null);
   } finally {
-    await cluster.destroy();
+    if (unmount === null) await cluster.destroy();
+    else {
+      await cluster.command('down');
+      unmount();
+      await cluster.destroy();
+    }
   }
+}
+
+async function befall(
+  cluster: Cluster,
+  { seed, durationMs, onLine = () => undefined }: ChaosOptions,
+  canFillDisks: boolean,
+): Promise<ChaosReport> {
+  const workload = new Workload(cluster.url, () => directUrl(cluster));
+  await workload.prepare();
+  workload.start({ writers: 4, readers: 3, direct: 1 });
+  const faults = await inflictAll(cluster, plan(seed, canFillDisks), durationMs, onLine);
+  await workload.stop();
+  const events = await allEvents(cluster);
+  const history: History = {
+    appends: workload.appends,
+    reads: workload.reads,
+    final: await finalLists(cluster),
+    elections: elections(events),
+  };
+  const verdict = check(history);
+  const count = (outcome: Append['outcome']): number => workload.appends.filter(a => a.outcome === outcome).length;
+  return {
+    seed,
+    faults: faults.map(f => ({ ...f, outageMs: Math.round(longestGapMs(workload.appends, f.atMs, f.healthyAtMs)) })),
+    acknowledged: count('acknowledged'),
+    unknown: count('unknown'),
+    rolledBack: count('rolled-back'),
+    reads: workload.reads.length,
+    verdict,
+    surprises: workload.surprises,
+    clean: isClean(verdict) && workload.surprises.length === 0,
+    marks: events.map(({ atMs, kind, message }) => ({ atMs: atMs - performance.timeOrigin, kind, text: message })),
+    appends: workload.appends,
+  };
+}
+
+async function directUrl(cluster: Cluster): Promise<string> {
+  const url = new URL(cluster.url);
+  url.port = String(primaryOf(await cluster.status()).port);
+  return url.href;
 }
 
 async function inflictAll(
   cluster: Cluster,
-  seed: number,
+  blows: ReturnType<typeof plan>,
   durationMs: number,
   onLine: (line: string) => void,
 ): Promise<Omit<InflictedFault, 'outageMs'>[]> {
   const faults: Omit<InflictedFault, 'outageMs'>[] = [];
   const end = performance.now() + durationMs;
-  for (const fault of plan(seed)) {
+  for (const blow of blows) {
+    const fault = blow.join(' + ');
     const status = await cluster.whenHealthy(120_000);
     if (performance.now() > end) return faults;
     const atMs = performance.now();
-    await inflict(fault, cluster, status);
+    await inflict(blow, cluster, status);
     await cluster.whenStatus('a sign of the fault', s => signsOf(s) !== signsOf(status), NOTICE_LIMIT_MS).catch(() => undefined);
     await cluster.whenHealthy(120_000);
     faults.push({ fault, atMs, healthyAtMs: performance.now() });
@@ -105,8 +145,11 @@ async function finalLists(cluster: Cluster): Promise<ReadonlyMap<number, readonl
   return new Map(rows.map(row => [row.key, row.items]));
 }
 
-async function elections(cluster: Cluster): Promise<History['elections']> {
-  const response = await fetch(`http://127.0.0.1:${cluster.httpPort}/events?limit=1000`);
-  const { events } = (await response.json()) as { events: ClusterEvent[] };
+async function allEvents(cluster: Cluster): Promise<readonly ClusterEvent[]> {
+  const response = await fetch(`http://127.0.0.1:${cluster.httpPort}/events?limit=2000`);
+  return ((await response.json()) as { events: ClusterEvent[] }).events;
+}
+
+function elections(events: readonly ClusterEvent[]): History['elections'] {
   return events.filter(e => e.kind === 'primary-elected').map(e => ({ term: e.term!, primary: String(e.inputs['primary']) }));
 }

@@ -1,7 +1,14 @@
 import pg from 'pg';
 import type { Append, ListRead, Outcome } from './checker.ts';
 
-export const KEYS = 8;
+const KEYS = 8;
+
+export interface Strength {
+  readonly writers: number;
+  readonly readers: number;
+  /** Writers that go past the router to the primary that they know, and look for another only when that one fails them. */
+  readonly direct: number;
+}
 
 /** Appends to lists through the endpoint, and reads of whole lists on other connections; all of it recorded. */
 export class Workload {
@@ -10,11 +17,13 @@ export class Workload {
   /** Errors that no client should ever see, by SQLSTATE and words. */
   readonly surprises: string[] = [];
   readonly #url: string;
+  readonly #primaryUrl: () => Promise<string>;
   readonly #running: Promise<void>[] = [];
   #stopped = false;
 
-  constructor(url: string) {
+  constructor(url: string, primaryUrl: () => Promise<string>) {
     this.#url = url;
+    this.#primaryUrl = primaryUrl;
   }
 
   async prepare(): Promise<void> {
@@ -24,9 +33,10 @@ export class Workload {
     await client.end();
   }
 
-  start(writers: number, readers: number): void {
+  start({ writers, readers, direct }: Strength): void {
     for (let id = 1; id <= writers; id++) this.#running.push(this.#write(id));
     for (let id = 1; id <= readers; id++) this.#running.push(this.#read(id));
+    for (let id = writers + 1; id <= writers + direct; id++) this.#running.push(this.#writeDirectly(id));
   }
 
   async stop(): Promise<void> {
@@ -54,6 +64,25 @@ export class Workload {
     await client.end();
   }
 
+  /** Whatever error it gets, the outcome is unknown to it; what it was told to be committed has to stay. */
+  async #writeDirectly(writer: number): Promise<void> {
+    let client: pg.Client | null = null;
+    for (let n = 1; !this.#stopped; n++) {
+      const [key, item, sentAtMs] = [(writer + n) % KEYS, `${writer}:${n}`, performance.now()];
+      try {
+        client ??= await connectDirectly(await this.#primaryUrl());
+        await client.query('update lists set items = items || $1::text where key = $2', [item, key]);
+        this.appends.push({ key, item, sentAtMs, endedAtMs: performance.now(), outcome: 'acknowledged' });
+      } catch {
+        this.appends.push({ key, item, sentAtMs, endedAtMs: performance.now(), outcome: 'unknown' });
+        client?.end().catch(() => undefined);
+        client = null;
+      }
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    await client?.end().catch(() => undefined);
+  }
+
   #outcomeOf(error: Error & { code?: string }): Outcome {
     if (error.code === '57P01') return 'rolled-back';
     if (error.code !== '08007') this.surprises.push(`${error.code ?? 'no code'} ${error.message}`);
@@ -74,4 +103,12 @@ export class Workload {
     }
     await client.end();
   }
+}
+
+/** A server that stands still never answers: then the client gives up by itself. */
+async function connectDirectly(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 1000, query_timeout: 5000 });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }
