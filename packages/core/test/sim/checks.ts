@@ -25,7 +25,11 @@ interface Loss {
   readonly fromLsn: bigint;
 }
 
-/** The invariants of the failover protocol, checked on what is really so, not on what anybody believes. */
+/**
+ * The invariants of the failover protocol, checked on what is really so, not on what anybody believes. Those of people's lists that are not here: the
+ * router's (S9) is tested at the proxy; that diverged WAL is kept (S10), on real servers; that trouble heals or is named, and that nobody acts without need
+ * (L1, L3 to L5), at the end of each run and by the scenarios.
+ */
 export class Checks {
   readonly #world: World;
   /** Acknowledged to a client, or shown as safe by an open primary. */
@@ -35,6 +39,8 @@ export class Checks {
   losses: Loss[] = [];
   #promotedTimelines = new Set<number>();
   #highestTimeline = 0;
+  /** When the present term began by itself. */
+  #beganByItselfAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: World) {
     this.#world = world;
@@ -83,6 +89,7 @@ export class Checks {
 
   #elected(before: ClusterState, rule: Rule): void {
     this.failovers++;
+    this.#beganByItselfAtMs = before.proposal?.trigger.startsWith('primary-') ? this.#world.now : Number.NEGATIVE_INFINITY;
     this.#world.occasion('election');
     const server = this.#world.servers.get(rule.primary)!;
     if (server.data !== 'whole') this.#fail('S8', `${rule.primary} was elected with half a clone`);
@@ -101,6 +108,7 @@ export class Checks {
 
   /** V: a primary is called lost while a replica that its caller can hear streams from it. */
   #raised(after: ClusterState, by: string): void {
+    this.#notInCircles(after, by);
     if (after.proposal!.trigger !== 'primary-lost' || after.rule === null) return;
     const world = this.#world;
     const primary = world.servers.get(after.rule.primary);
@@ -114,6 +122,18 @@ export class Checks {
       if (agent.well && steady && world.calmFor(id) && world.calmFor(by))
         this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
     }
+  }
+
+  /** L2: no second failover soon after another while the primary still answers. An agent that did not see the first begin goes by the wall clock. */
+  #notInCircles({ proposal, rule }: ClusterState, by: string): void {
+    const world = this.#world;
+    if (proposal!.trigger !== 'primary-failing' || rule === null) return;
+    const agent = world.agents.get(by)!;
+    const sinceMs = world.now - this.#beganByItselfAtMs;
+    const sawIt = agent.mono - agent.startedAtMs > 1.02 * sinceMs + 1000;
+    const primary = world.servers.get(rule.primary)!;
+    if (sawIt && primary.leads && !primary.frozen && sinceMs < 0.98 * world.config.flapBlockMs)
+      this.#fail('L2', `${by} would replace ${rule.primary}, which answers, ${Math.round(sinceMs)} ms after the last failover`);
   }
 
   /** S4 again, at the moment that counts, and S1: no timeline is begun twice. */
