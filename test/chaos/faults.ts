@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { rmSync, statfsSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusDocument } from '../../packages/server/src/api/types.ts';
 import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
@@ -113,8 +112,15 @@ async function killClone(cluster: Cluster, { id, agentPid }: StatusDocument['mem
 /** Leaves no byte free for a while. */
 async function fillFor(directory: string): Promise<void> {
   const filler = join(directory, 'filler');
-  const { bavail, bsize } = statfsSync(directory);
-  spawnSync('fallocate', ['-l', String(bavail * bsize), filler]);
+  const file = openSync(filler, 'w');
+  for (let chunk = Buffer.alloc(1 << 20); chunk.length > 0; ) {
+    try {
+      writeSync(file, chunk);
+    } catch {
+      chunk = chunk.subarray(0, chunk.length >> 1);
+    }
+  }
+  closeSync(file);
   await new Promise(resolve => setTimeout(resolve, STOPPED_MS));
   rmSync(filler, { force: true });
 }

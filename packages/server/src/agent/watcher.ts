@@ -86,13 +86,12 @@ export class ServerWatcher {
     return this.#failing(was, this.#now()) ?? this.#report;
   }
 
-  /** Must be told of each start and end of a postmaster: what was known is void. */
+  /** Must be told of each start and end of a postmaster: what was known of it is void. Its disk is the same. */
   reset(): void {
     this.#observation = null;
     this.#answeredAtMs = null;
     this.#unansweredLooks = 0;
     this.#silence.restart(this.#now());
-    this.#disk = null;
     this.#report = this.#server.pid === null ? null : { kind: 'starting', sinceMs: 0 };
   }
 
