@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
 import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { Cluster, primaryOf } from '../support/cluster.ts';
@@ -77,6 +77,28 @@ describe('what a commit rests on', () => {
     expect([after.term, after.primary]).toEqual([before.term, before.primary]);
   });
 
+  it.each([
+    ['is full', '/dev/full', 'disk-full'],
+    ['takes no fsync', '/dev/null', 'fsync'],
+  ])('a primary whose disk %s is replaced, and comes back when it is well', async (_, device, fault) => {
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const old = primaryOf(before);
+    const lastId = (await events()).at(-1)!.id;
+    // The agent's own probe of the disk writes here.
+    const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
+    rmSync(probe, { force: true });
+    symlinkSync(device, probe);
+    const after = await cluster.whenStatus(
+      'another primary',
+      s => s.term > before.term && s.primary !== old.id && s.verdict !== 'no-primary',
+    );
+    const raised = (await events()).find(e => e.id > lastId && e.kind === 'term-raised')!;
+    expect([raised.inputs['trigger'], after.primary]).toEqual(['primary-failing', replicaOf(before).id]);
+    expect((await events()).find(e => e.id > lastId && e.kind === 'server-failing')).toMatchObject({ member: old.id, inputs: { fault } });
+    rmSync(probe);
+    await cluster.whenStatus('the old primary in the cohort', s => s.verdict === 'healthy' && s.durability.cohort.includes(old.id));
+  });
+
   it('whenAlone block: commits wait, a person is told, and they end when the replica is back', async () => {
     await again('block', 'quorum');
     const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
@@ -98,29 +120,6 @@ describe('what a commit rests on', () => {
     }
     await write;
     expect((await cluster.whenHealthy()).term).toBe(before.term);
-  });
-
-  it.each([
-    ['is full', '/dev/full', 'disk-full'],
-    ['takes no fsync', '/dev/null', 'fsync'],
-  ])('a primary whose disk %s is replaced, and comes back when it is well', async (_, device, fault) => {
-    await again('continue', 'quorum');
-    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
-    const old = primaryOf(before);
-    const lastId = (await events()).at(-1)!.id;
-    // The agent's own probe of the disk writes here.
-    const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
-    rmSync(probe, { force: true });
-    symlinkSync(device, probe);
-    const after = await cluster.whenStatus(
-      'another primary',
-      s => s.term > before.term && s.primary !== old.id && s.verdict !== 'no-primary',
-    );
-    const raised = (await events()).find(e => e.id > lastId && e.kind === 'term-raised')!;
-    expect([raised.inputs['trigger'], after.primary]).toEqual(['primary-failing', replicaOf(before).id]);
-    expect((await events()).find(e => e.id > lastId && e.kind === 'server-failing')).toMatchObject({ member: old.id, inputs: { fault } });
-    rmSync(probe);
-    await cluster.whenStatus('the old primary in the cohort', s => s.verdict === 'healthy' && s.durability.cohort.includes(old.id));
   });
 
   it('G7: async loses what no replica had, says how much to the byte, and keeps it', async () => {
