@@ -87,6 +87,7 @@ describe('what a commit rests on', () => {
     // The agent's own probe of the disk writes here.
     const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
     rmSync(probe, { force: true });
+    onTestFinished(() => rmSync(probe, { force: true }));
     symlinkSync(device, probe);
     const after = await cluster.whenStatus(
       'another primary',
