@@ -32,8 +32,8 @@ export interface PrimaryServer {
   /** synchronous_standby_names in force on a fresh connection, and read by every walsender (sync_priority agrees). */
   readonly synchronousNames: string;
   readonly synchronousNamesInForce: boolean;
-  /** Logical slots that are to survive a failover: its replicas keep copies of them (PostgreSQL 17+). */
-  readonly failoverSlots: readonly string[];
+  /** Logical slots that are to survive a failover: its replicas keep copies of them (PostgreSQL 17+). Absent where the agent is of an earlier release. */
+  readonly failoverSlots?: readonly string[];
 }
 
 export interface ReplicaServer {

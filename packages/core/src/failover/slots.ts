@@ -33,5 +33,5 @@ function leftovers(view: View, { server }: MemberReport, rule: Rule, nowMs: numb
   const isFollower = server.kind === 'replica' && server.receiver?.streaming && server.followsAs === streamName(view.self, rule.term);
   const leader = isLive(view, rule.primary, nowMs) ? leadingServer(reportOf(view, rule.primary), rule) : null;
   if (!isFollower || leader === null) return [];
-  return view.local.leftoverSlots.filter(name => leader.failoverSlots.includes(name));
+  return view.local.leftoverSlots.filter(name => leader.failoverSlots?.includes(name));
 }

@@ -67,7 +67,6 @@ export function primary(change: Partial<PrimaryServer> = {}): PrimaryServer {
     })),
     synchronousNames: synchronousNames(RULE, 7),
     synchronousNamesInForce: true,
-    failoverSlots: [],
     ...change,
   };
 }

@@ -330,7 +330,6 @@ export class SimPostgres {
       senders: [...this.connections.values()].map(c => c.observe()),
       synchronousNames: this.namesText,
       synchronousNamesInForce: this.namesInForce(),
-      failoverSlots: [],
     };
   }
 

@@ -178,7 +178,17 @@ export class ServerWatcher {
 function reportOf(seen: Observation): ServerReport {
   if (seen.kind === 'primary') {
     const { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce, failoverSlots } = seen;
-    return { kind, timeline, history, insertLsn, flushLsn, senders, synchronousNames, synchronousNamesInForce, failoverSlots };
+    return {
+      kind,
+      timeline,
+      history,
+      insertLsn,
+      flushLsn,
+      senders,
+      synchronousNames,
+      synchronousNamesInForce,
+      failoverSlots: failoverSlots ?? [],
+    };
   }
   const { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs } = seen;
   return { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs };

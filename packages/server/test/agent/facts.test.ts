@@ -22,7 +22,6 @@ const asPrimary = (change: Partial<Seen<'primary'>> = {}): Observation =>
     senders: [],
     synchronousNames: NAMES,
     synchronousNamesInForce: true,
-    failoverSlots: [],
     ...change,
   }) as Observation;
 

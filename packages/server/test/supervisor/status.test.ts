@@ -16,7 +16,6 @@ const primary = (change: Partial<PrimaryServer> = {}): PrimaryServer => ({
   senders: [],
   synchronousNames: '',
   synchronousNamesInForce: true,
-  failoverSlots: [],
   ...change,
 });
 
