@@ -156,7 +156,7 @@ describe('what loses data elsewhere', () => {
     story.mends();
   });
 
-  it('12. every member keeps a slot for every other, before and after a failover (the copies of logical slots are PostgreSQL’s own: test/e2e/slots.test.ts)', () => {
+  it('12. every member keeps a slot for every other, before and after a failover (the copies of logical slots are PostgreSQL’s own)', () => {
     const story = new Story();
     const slots = (): readonly string[] => [...story.world.agents.values()].map(agent => agent.slots.join());
     const all = ['understudy_n2,understudy_n3', 'understudy_n1,understudy_n3', 'understudy_n1,understudy_n2'];
