@@ -1,12 +1,16 @@
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
+  type Account,
   chooseAccount,
   DEFAULT_SETTINGS,
   embeddedProvider,
   giveTo,
+  installTls,
   memberPaths,
   PostgresServer,
   systemProvider,
+  type TlsSources,
 } from '../postgres/index.ts';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
@@ -15,6 +19,9 @@ import { Agent } from './agent.ts';
 import type { AgentOptions, FromAgent, ToAgent } from './messages.ts';
 import { PromiseFile } from './promise-file.ts';
 import { PromotionNote } from './promotion-note.ts';
+
+/** How often the certificate's files are looked at. */
+const CERTIFICATE_INTERVAL_MS = 10_000;
 
 /** The program of one agent process. It ends when its supervisor does, and leaves PostgreSQL running: the next agent adopts it. */
 function main(): void {
@@ -54,7 +61,9 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
       : await systemProvider(wish.binDirectory, account);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await giveTo(account, directory);
-  const settings = { ...DEFAULT_SETTINGS, port, listenAddress: host };
+  const tlsDirectory = options.tls ? join(directory, 'tls') : null;
+  if (options.tls && tlsDirectory) await installTls(account, options.tls, tlsDirectory);
+  const settings = { ...DEFAULT_SETTINGS, port, listenAddress: host, tlsDirectory };
   const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
   const server: PostgresServer = new PostgresServer(spec, exit =>
     agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`),
@@ -67,8 +76,17 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
     onEvent: event => say({ kind: 'event', event }),
     onLeft: () => say({ kind: 'left' }),
   });
+  if (options.tls && tlsDirectory) followCertificate(account, options.tls, tlsDirectory, server);
   agent.run().catch((error: Error) => fail(error, say));
   return agent;
+}
+
+/** A certificate that was renewed is taken over while the server runs: connections that are there go on, new ones show the new one. */
+function followCertificate(account: Account | null, sources: TlsSources, directory: string, server: PostgresServer): void {
+  const look = async (): Promise<void> => {
+    if ((await installTls(account, sources, directory)) && server.pid !== null) server.reload();
+  };
+  setInterval(() => void look().catch((error: Error) => process.stderr.write(`certificate: ${error.message}\n`)), CERTIFICATE_INTERVAL_MS);
 }
 
 async function end(agent: Promise<Agent> | null, deadlineMs: number, say: (message: FromAgent) => void): Promise<void> {

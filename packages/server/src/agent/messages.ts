@@ -1,3 +1,4 @@
+import type { TlsSources } from '../postgres/index.ts';
 import type { EventDraft, FailoverConfig, MemberId } from '@understudy/core/cluster';
 
 /** Everything that an agent needs to begin. Plain data: it crosses a process boundary. */
@@ -12,6 +13,8 @@ export interface AgentOptions {
   readonly binaryCopies: string;
   readonly credentials: { readonly superuser: string; readonly replication: string; readonly router: string };
   readonly failover: FailoverConfig;
+  /** This machine's certificate, in PEM files, for streaming between members; null: no TLS. */
+  readonly tls: TlsSources | null;
 }
 
 export type ToAgent =

@@ -19,4 +19,5 @@ export { rewind } from './rewind.ts';
 export { PostgresServer, type StartAs } from './server.ts';
 export { DEFAULT_SETTINGS, type Upstream } from './settings.ts';
 export type { SynchronousNames } from './synchronous-names.ts';
+export { installTls, type TlsSources } from './tls-files.ts';
 export { readVitals, type Vitals } from './vitals.ts';

@@ -37,7 +37,7 @@ export async function initialize(options: InitializeOptions): Promise<void> {
   try {
     await runInitdb(options, side);
     await createRoles(options, side);
-    await installSettingsFiles(account, side);
+    await installSettingsFiles(account, side, settings.tlsDirectory === null ? 'password' : 'certificate');
     await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
     await syncTree(side);
     await rename(side, paths.dataDirectory);

@@ -50,7 +50,7 @@ function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): str
 export async function followUpstream(spec: ServerSpec, running: RunningServer, upstream: Upstream, deadlineMs: number): Promise<void> {
   await writeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream });
   running.reload();
-  const wanted = primaryConninfo(upstream, upstreamPassfile(spec, upstream));
+  const wanted = primaryConninfo(upstream, upstreamPassfile(spec, upstream), spec.settings.tlsDirectory);
   await awaitAnswer(
     running,
     deadlineMs,

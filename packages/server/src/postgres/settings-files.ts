@@ -19,13 +19,23 @@ include_if_exists = 'user.conf'
 include = 'understudy.conf'
 `;
 
-/** Hooks our files into a fresh postgresql.conf, and writes a pg_hba.conf that asks everybody for a SCRAM password. */
-export async function installSettingsFiles(account: Account | null, dataDirectory: string): Promise<void> {
+/**
+ * Hooks our files into a fresh postgresql.conf, and writes a pg_hba.conf that asks everybody for a SCRAM password; with TLS between members,
+ * who streams must show a certificate of the cluster, too.
+ */
+export async function installSettingsFiles(
+  account: Account | null,
+  dataDirectory: string,
+  streaming: 'password' | 'certificate',
+): Promise<void> {
   await appendFile(join(dataDirectory, 'postgresql.conf'), INCLUDES);
   await writeFileAtomically(
     account,
     join(dataDirectory, 'pg_hba.conf'),
-    '# TYPE  DATABASE     USER  ADDRESS  METHOD\nlocal   all          all            scram-sha-256\nhost    all          all   all      scram-sha-256\nhost    replication  all   all      scram-sha-256\n',
+    '# TYPE  DATABASE     USER  ADDRESS  METHOD\nlocal   all          all            scram-sha-256\nhost    all          all   all      scram-sha-256\n' +
+      (streaming === 'certificate'
+        ? 'hostssl replication  all   all      scram-sha-256 clientcert=verify-ca\n'
+        : 'host    replication  all   all      scram-sha-256\n'),
   );
   await writeFileAtomically(
     account,

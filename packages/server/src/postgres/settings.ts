@@ -2,6 +2,7 @@ import { parseStreamName } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
+import { tlsPaths } from './tls-files.ts';
 
 /** From whom a replica streams. */
 export interface Upstream {
@@ -34,6 +35,8 @@ export interface ServerSettings {
   readonly slotWalKeepMb: number;
   /** wal_keep_size, in MiB: kept for members without a slot. */
   readonly walKeepMb: number;
+  /** Where this machine's certificate lies, readable to the server's account (see tls-files.ts); null: no TLS between members. */
+  readonly tlsDirectory: string | null;
 }
 
 export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
@@ -43,6 +46,7 @@ export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   walLevel: 'logical',
   slotWalKeepMb: 4096,
   walKeepMb: 128,
+  tlsDirectory: null,
 };
 
 export const REPLICATION_ROLE = 'understudy_replication';
@@ -53,7 +57,7 @@ export function quoteSetting(value: string): string {
 }
 
 /** The value of primary_conninfo. The password is in a file of its own (see passfile.ts), so that taking the file away takes the right to stream away. */
-export function primaryConninfo(upstream: Upstream, passfile: string): string {
+export function primaryConninfo(upstream: Upstream, passfile: string, tlsDirectory: string | null): string {
   return formatConninfo({
     host: upstream.host,
     port: String(upstream.port),
@@ -68,8 +72,18 @@ export function primaryConninfo(upstream: Upstream, passfile: string): string {
     keepalives_interval: '1',
     keepalives_count: '2',
     tcp_user_timeout: '2500',
-    sslmode: 'prefer',
+    ...streamTls(tlsDirectory),
   });
+}
+
+/**
+ * The authority is the cluster's own: whoever has a certificate of it is a machine of the cluster, so its name need not be looked at (libpq knows
+ * addresses in certificates since 15 only).
+ */
+function streamTls(directory: string | null): Record<string, string> {
+  if (directory === null) return { sslmode: 'prefer' };
+  const { ca, cert, key } = tlsPaths(directory);
+  return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };
 }
 
 /** Settings that a user's own file may override. */
@@ -129,9 +143,13 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     // position, the flag that makes commits wait) behind the agent's back. It ends instead, which the agent sees at once.
     ['restart_after_crash', 'off'],
     ['synchronous_standby_names', renderSynchronousNames(replication.synchronousNames)],
-    ['primary_conninfo', upstream ? primaryConninfo(upstream, passfile) : ''],
+    ['primary_conninfo', upstream ? primaryConninfo(upstream, passfile, settings.tlsDirectory) : ''],
     ['primary_slot_name', upstream?.slotName ?? ''],
   ];
+  if (settings.tlsDirectory !== null) {
+    const { ca, cert, key } = tlsPaths(settings.tlsDirectory);
+    lines.push(['ssl', 'on'], ['ssl_ca_file', ca], ['ssl_cert_file', cert], ['ssl_key_file', key], ['ssl_min_protocol_version', 'TLSv1.2']);
+  }
   if (major >= 17) {
     lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
     lines.push(['synchronized_standby_slots', slotsOf(replication.synchronousNames).join(', ')]);

@@ -181,6 +181,7 @@ class MemberService {
         binaryCopies: BINARY_COPIES,
         credentials: { superuser, replication, router },
         failover: settings.failover,
+        tls: this.#config.tls,
       },
       onEvent: event => void this.#events.append(event),
       onLeft: () => undefined,

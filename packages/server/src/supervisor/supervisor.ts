@@ -215,6 +215,7 @@ export class Supervisor {
           binaryCopies: BINARY_COPIES,
           credentials: { superuser, replication, router },
           failover: this.#options.settings.failover,
+          tls: null,
         },
         onEvent: event => this.#say(event),
         onLeft: () => undefined,

@@ -47,6 +47,7 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       binaryCopies: '/var/lib/understudy/bin',
       credentials: CREDENTIALS,
       failover: DEFAULT_FAILOVER,
+      tls: null,
     },
     {
       store,

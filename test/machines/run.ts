@@ -1,0 +1,89 @@
+import pg from 'pg';
+import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
+import type { StatusDocument } from '../../packages/server/src/api/types.ts';
+import { check, type History, longestGapMs, type Verdict } from '../chaos/checker.ts';
+import { Workload } from '../chaos/workload.ts';
+import { primaryOf } from '../support/cluster.ts';
+import { type FaultName, FAULTS } from './faults.ts';
+import type { Machines } from './machines.ts';
+
+export interface MachinesReport {
+  readonly faults: readonly { readonly fault: FaultName; readonly termsPassed: number; readonly outageMs: number }[];
+  readonly acknowledged: number;
+  readonly reads: number;
+  readonly verdict: Verdict;
+  readonly surprises: readonly string[];
+}
+
+/** Writers and readers on the machines, and one fault after the other; then what was seen is held against what is there. */
+export class MachinesRun {
+  readonly #machines: Machines;
+  readonly #workload: Workload;
+  readonly #faults: { fault: FaultName; termsPassed: number; atMs: number; endedAtMs: number }[] = [];
+
+  constructor(machines: Machines) {
+    this.#machines = machines;
+    this.#workload = new Workload(machines.url(0));
+  }
+
+  async begin(): Promise<void> {
+    await this.#workload.prepare();
+    this.#workload.start(3, 2);
+  }
+
+  /** From a healthy cluster to a healthy cluster. */
+  async inflict(fault: FaultName): Promise<void> {
+    const machines = this.#machines;
+    const before = await machines.whenHealthy(120_000);
+    const { begin, end, lastsMs } = FAULTS[fault];
+    const scene = sceneOf(machines, before);
+    const atMs = performance.now();
+    begin(machines, scene);
+    await new Promise(resolve => setTimeout(resolve, lastsMs));
+    const endedAtMs = performance.now();
+    end(machines, scene);
+    const after = await machines.whenHealthy(120_000);
+    this.#faults.push({ fault, termsPassed: after.term - before.term, atMs, endedAtMs });
+  }
+
+  async end(): Promise<MachinesReport> {
+    await this.#workload.stop();
+    const { appends, reads, surprises } = this.#workload;
+    const history: History = { appends, reads, final: await this.#finalLists(), elections: await this.#elections() };
+    return {
+      faults: this.#faults.map(({ fault, termsPassed, atMs, endedAtMs }) => ({
+        fault,
+        termsPassed,
+        outageMs: Math.round(longestGapMs(appends, atMs, endedAtMs)),
+      })),
+      acknowledged: appends.filter(({ outcome }) => outcome === 'acknowledged').length,
+      reads: reads.length,
+      verdict: check(history),
+      surprises,
+    };
+  }
+
+  async #finalLists(): Promise<ReadonlyMap<number, readonly string[]>> {
+    const client = new pg.Client({ connectionString: this.#machines.url(1) });
+    await client.connect();
+    const { rows } = await client.query<{ key: number; items: string[] }>('/* understudy:primary */ select key, items from lists');
+    await client.end();
+    return new Map(rows.map(row => [row.key, row.items]));
+  }
+
+  /** As every member's log has them: each hears the others' events. */
+  async #elections(): Promise<History['elections']> {
+    const all: { term: number; primary: string }[] = [];
+    for (const member of [0, 1, 2]) {
+      const events = await this.#machines.events(member);
+      for (const event of events.filter((each: ClusterEvent) => each.kind === 'primary-elected'))
+        all.push({ term: event.term!, primary: String(event.inputs['primary']) });
+    }
+    return all;
+  }
+}
+
+function sceneOf(machines: Machines, status: StatusDocument): Parameters<(typeof FAULTS)['primary-lost']['begin']>[1] {
+  const replicas = status.members.filter(({ role }) => role === 'replica').map(({ id }) => machines.addressOf(id));
+  return { primary: machines.addressOf(primaryOf(status).id), replicas };
+}
