@@ -24,13 +24,13 @@ export default defineConfig({
       {
         ...project(
           'e2e',
-          ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'],
           240_000,
         ),
         test: {
           ...project(
             'e2e',
-            ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+            ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'],
             240_000,
           ).test,
           fileParallelism: false,

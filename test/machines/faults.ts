@@ -15,7 +15,7 @@ export interface NetworkFault {
   end(machines: Machines, scene: Scene): void;
 }
 
-const LASTS_MS = 6000;
+const LASTS_MS = 12_000;
 
 function cutting(demotes: boolean, cut: (machines: Machines, scene: Scene) => void): NetworkFault {
   const end: NetworkFault['end'] = ({ network, etcd, members, proxies }) => {

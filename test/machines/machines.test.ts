@@ -8,13 +8,22 @@ import { MachinesRun } from './run.ts';
 /** Faults of the short run, in this order; the rest are `npm run machines`. */
 const SHORT = ['primary-cut-from-etcd', 'etcd-majority-lost', 'primary-cut-off'] as const;
 
+/** A machine that runs tests is slow at times, and nothing here is about how quickly something is noticed. */
+const PATIENT = {
+  UNDERSTUDY_FAILOVER_LEASE_MS: '4000',
+  UNDERSTUDY_FAILOVER_HANG_TIMEOUT_MS: '6000',
+  UNDERSTUDY_FAILOVER_STREAM_VETO_MS: '4000',
+  UNDERSTUDY_FAILOVER_REPLICA_TIMEOUT_MS: '10000',
+  UNDERSTUDY_FAILOVER_ELECTION_TIMEOUT_MS: '12000',
+};
+
 // One cluster for all of it, in this order: to set it up is most of the time. Root alone may make namespaces; in CI it is root.
 describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
   'three nodes of etcd, three members and two proxies, each on its own machine',
   () => {
     let machines: Machines;
     beforeAll(async () => {
-      machines = await Machines.start();
+      machines = await Machines.start(PATIENT);
     }, 300_000);
     afterAll(() => machines?.stop());
 

@@ -15,18 +15,21 @@ export class Machines {
   readonly members: readonly string[];
   readonly proxies: readonly string[];
   readonly #services = new Map<string, ChildProcess>();
+  readonly #environment: NodeJS.ProcessEnv;
   #token = '';
   #password = '';
 
-  private constructor() {
+  private constructor(environment: NodeJS.ProcessEnv) {
+    this.#environment = environment;
     this.network = new Network();
     this.etcd = [11, 12, 13].map(n => this.network.address(n));
     this.members = [21, 22, 23].map(n => this.network.address(n));
     this.proxies = [31, 32].map(n => this.network.address(n));
   }
 
-  static async start(): Promise<Machines> {
-    const machines = new Machines();
+  /** `environment`: settings of all services, as variables. */
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<Machines> {
+    const machines = new Machines(environment);
     try {
       await machines.#start();
       return machines;
@@ -103,7 +106,7 @@ export class Machines {
   startService(address: string): void {
     const cwd = this.#files(address);
     const log = openSync(join(this.network.directory, `${address}.log`), 'a');
-    this.#services.set(address, this.network.spawn(address, this.#commandOf(address), { cwd, log }));
+    this.#services.set(address, this.network.spawn(address, this.#commandOf(address), { cwd, log, env: this.#environment }));
   }
 
   /** The machine is gone: no process is left, and nothing answers. */

@@ -6,8 +6,8 @@ import { settingsFromEnvironment } from '../settings/environment.ts';
 import { readConfigFile } from '../settings/file.ts';
 import type { EtcdStoreOptions } from '../store/etcd/store.ts';
 
-/** One node of etcd gets this long to answer before the next one is asked: well below a lease. */
-const ETCD_ATTEMPT_MS = 800;
+/** One node of etcd gets this part of a lease to answer before the next one is asked. */
+const ATTEMPTS_A_LEASE = 2;
 
 const path = z.string('must be a path').min(1, 'must not be empty');
 const endpoint = z.url({ protocol: /^https?$/, error: 'must be a URL such as https://10.0.0.1:2379' });
@@ -88,7 +88,7 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
         etcd.user === undefined || etcd.passwordFile === undefined
           ? null
           : { user: etcd.user, password: textOf(at(etcd.passwordFile)).trim() },
-      attemptMs: ETCD_ATTEMPT_MS,
+      attemptMs: Math.ceil(settings.failover.leaseMs / ATTEMPTS_A_LEASE),
     },
     tls: tls ? { ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) } : null,
     settings: { ...settings, data: at(settings.data) },

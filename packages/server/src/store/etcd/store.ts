@@ -19,8 +19,8 @@ import { type KeyEvent, watchPrefix } from './watch.ts';
 
 /** What is under a lease goes this long after its writer has gone. */
 const LEASE_TTL_S = 5;
-/** A watch that has not shown a write of ours this long after it was answered is stuck (a node that lost the others), and is replaced. */
-const WATCH_LAG_MS = 1000;
+/** A watch that has not shown a write of ours after so many attempts' time is stuck (at a node that lost the others), and is replaced. */
+const WATCH_LAG_ATTEMPTS = 2;
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
 /** Events of ours that wait to be told while the store is away. */
@@ -240,11 +240,12 @@ export class EtcdStore implements Store {
         resolve();
       };
       const echo = { revision, resolve: settle };
+      const limitMs = this.#options.attemptMs * WATCH_LAG_ATTEMPTS;
       const timer = setTimeout(() => {
         this.#echoes.delete(echo);
-        this.#stream?.close(new Error(`the watch did not show revision ${revision} within ${WATCH_LAG_MS} ms`));
+        this.#stream?.close(new Error(`the watch did not show revision ${revision} within ${limitMs} ms`));
         reject(new EtcdError('unreachable', 'the watch of the store lags behind'));
-      }, WATCH_LAG_MS);
+      }, limitMs);
       this.#echoes.add(echo);
     });
   }
