@@ -23,12 +23,12 @@ export class MachinesRun {
 
   constructor(machines: Machines) {
     this.#machines = machines;
-    this.#workload = new Workload(machines.url(0));
+    this.#workload = new Workload(machines.url(0), () => Promise.resolve(machines.url(1)));
   }
 
   async begin(): Promise<void> {
     await this.#workload.prepare();
-    this.#workload.start(3, 2);
+    this.#workload.start({ writers: 3, readers: 2, direct: 0 });
   }
 
   /** From a healthy cluster to a healthy cluster. */
