@@ -7,7 +7,7 @@ import {
   type TermRecord,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import type { ClusterFacade, OperationRequest, OperationResult } from '../../server/src/api/facade.ts';
+import type { ClusterFacade, OperationRequest, OperationResult, TourDoor } from '../../server/src/api/facade.ts';
 import type { MemberStatus, StatusDocument } from '../../server/src/api/types.ts';
 
 /** A member as a scenario has it. */
@@ -143,6 +143,12 @@ export class FakeCluster implements ClusterFacade {
     return this.onOperation(request);
   }
 
+  readonly tour: TourDoor = pictureOfTour();
+
+  watchStatements(): () => void {
+    return () => undefined;
+  }
+
   url(): string {
     return 'postgres://app:secret@127.0.0.1:5432/postgres';
   }
@@ -187,4 +193,11 @@ export class FakeCluster implements ClusterFacade {
 
 export function healthyReplica(): FakeMember {
   return { role: 'replica', state: 'running', timeline: 2, lagBytes: 0, lagMs: 0, inCohort: true, detail: null, weight: 1 };
+}
+
+function pictureOfTour(): TourDoor {
+  const refuse = (): never => {
+    throw new UnderstudyError('intent-refused', { why: 'This cluster is a picture only.' });
+  };
+  return { document: () => ({ state: 'off', workload: null, chapters: [] }), start: refuse, play: refuse, stop: refuse };
 }

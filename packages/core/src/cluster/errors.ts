@@ -74,6 +74,7 @@ export const ERRORS = {
   },
   'bad-config': { message: 'The configuration {path} is not valid: {why}.', action: 'Correct it. Nothing was started.', exit: 'usage' },
   'unknown-member': { message: 'There is no member {id}.', action: 'Members are: {members}.', exit: 'usage' },
+  'no-such-chapter': { message: 'The tour has no chapter {id}.', action: 'Chapters are: {chapters}.', exit: 'usage' },
   'too-many-members': { message: 'A cluster has at most {limit} members.', action: 'Remove one first.', exit: 'refused' },
   'member-elsewhere': {
     message: 'Members of this cluster run on machines of their own.',

@@ -7,6 +7,7 @@ export * from './probes.ts';
 export * from './reasons.ts';
 export * from './replica.ts';
 export * from './requirement.ts';
+export type * from './routed.ts';
 export * from './tokens.ts';
 export * from './topology.ts';
 export { type DrainClock, topologyOf } from './topology-of.ts';

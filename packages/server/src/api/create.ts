@@ -13,6 +13,8 @@ import { addPage } from './page.ts';
 import { type PlannedRequest, planOperation } from './plan.ts';
 import { withoutPassword } from './redact.ts';
 import { eventsQuery, planQuery } from './schemas.ts';
+import { statementStream } from './statements.ts';
+import { addTour } from './tour.ts';
 import type { StatusDocument } from './types.ts';
 
 export interface ApiOptions {
@@ -41,6 +43,7 @@ export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
   addHealth(app, facade, options.member);
   addReading(app, facade, options);
   addOperations(app, facade);
+  addTour(app, facade);
   addPage(app, facade, options.dashboardDirectory);
   return app;
 }
@@ -78,10 +81,17 @@ function lagOf(c: Context): number | null {
   return bytes;
 }
 
+/** Proxies in between close a connection that is silent for longer. */
+const KEEP_ALIVE_MS = 15_000;
+
 function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void {
   app.get('/status', c => c.json(publicStatus(facade.status())));
+  // Texts without literals still say what an application does.
+  app.get('/statements', refuseCrossSite(), requireToken(facade.token), c =>
+    c.body(statementStream(facade, options.keepAliveMs ?? KEEP_ALIVE_MS), 200, STREAM_HEADERS),
+  );
   app.get('/history', c => c.json({ terms: facade.state().history }));
-  app.get('/events', c => events(c, facade, options.keepAliveMs ?? 15_000));
+  app.get('/events', c => events(c, facade, options.keepAliveMs ?? KEEP_ALIVE_MS));
   app.get('/plan', c => {
     const { kind, member, acceptDataLoss } = check(planQuery, c.req.query());
     return c.json(planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true')));
@@ -126,9 +136,11 @@ function events(c: Context, facade: ClusterFacade, keepAliveMs: number): Respons
   if (!(c.req.header('accept') ?? '').includes('text/event-stream')) {
     return c.json({ events: facade.eventsAfter(afterId ?? 0, bounded) });
   }
-  return c.body(eventStream(facade, { afterId, limit: bounded, keepAliveMs }), 200, {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-cache, no-transform',
-    'X-Accel-Buffering': 'no',
-  });
+  return c.body(eventStream(facade, { afterId, limit: bounded, keepAliveMs }), 200, STREAM_HEADERS);
 }
+
+const STREAM_HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-cache, no-transform',
+  'X-Accel-Buffering': 'no',
+};

@@ -8,6 +8,7 @@ const STATUS: Partial<Record<ErrorCode, ErrorStatus>> = {
   'cross-site': 403,
   'no-such-path': 404,
   'unknown-member': 404,
+  'no-such-chapter': 404,
   'internal-error': 500,
 };
 

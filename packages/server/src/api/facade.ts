@@ -1,5 +1,6 @@
 import type { ClusterEvent, ClusterState, MemberId } from '@understudy/core/cluster';
-import type { StatusDocument } from './types.ts';
+import type { StatementSample } from '@understudy/core/routing';
+import type { StatusDocument, TourChapter, TourDocument } from './types.ts';
 
 /** Something that an operator asks for. */
 export type OperationRequest =
@@ -26,10 +27,24 @@ export interface ClusterFacade {
   /** Events with a number above `afterId`, oldest first, at most `limit`; older ones may have been dropped. */
   eventsAfter(afterId: number, limit: number): readonly ClusterEvent[];
   subscribe(listener: (event: ClusterEvent) => void): () => void;
+  /** Samples of what the router routes, until the returned function is called. */
+  watchStatements(listener: (sample: StatementSample) => void): () => void;
   /** Performs it and waits for the outcome, at most `timeoutMs`. Throws UnderstudyError. */
   perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult>;
+  readonly tour: TourDoor;
   /** The token that operations must carry. */
   readonly token: string;
   /** Where a read-only client connects: role router goes through the proxy, the others to a server itself. */
   url(role: 'router' | 'primary' | 'replica'): string;
+}
+
+/** The guided tour of the running cluster. Refusals and failures are thrown as UnderstudyError. */
+export interface TourDoor {
+  document(): TourDocument;
+  /** Makes the small blog and lets its readers and writer work. */
+  start(): Promise<TourDocument>;
+  /** Plays one chapter to its end. */
+  play(chapter: string): Promise<TourChapter>;
+  /** Ends the work and removes what the tour has made. */
+  stop(): Promise<TourDocument>;
 }

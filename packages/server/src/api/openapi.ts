@@ -12,6 +12,8 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Plan: schemas.planSchema,
   Health: schemas.healthSchema,
   Url: schemas.urlSchema,
+  Tour: schemas.tourSchema,
+  TourChapter: schemas.chapterSchema,
   OperationResult: schemas.resultSchema,
   Error: schemas.errorSchema,
 };
@@ -115,6 +117,12 @@ function readingPaths(): Json {
       query('member', 'The member that is meant.'),
       query('acceptDataLoss', 'For failover.', { enum: ['true', 'false'] }),
     ]),
+    '/statements': get(
+      'What the router routes now: samples as server-sent events, without literals.',
+      text('text/event-stream', 'One message a sample: {atMs, seen, statements: [{text, kind, member, reason, waitMs, runMs}]}.'),
+      [],
+      { security: token },
+    ),
     '/metrics': get('Metrics for Prometheus.', text('text/plain', "Prometheus' text format.")),
     '/url': get(
       'Where to connect, with the password.',
@@ -140,6 +148,19 @@ function operationPaths(): Json {
     '/failover': { post: operation('Promote a replica now.', schemas.failoverBody) },
     '/replicas': { post: operation('Add a replica.', schemas.plainBody, 201) },
     '/replicas/{id}': { delete: { ...operation('Remove a replica and its data.', schemas.plainBody), parameters: [id] } },
+    '/tour': {
+      get: { summary: 'The guided tour as far as it has come.', responses: { 200: json('Tour', 'The tour.'), default: ERROR } },
+      post: { summary: 'Begin the tour: a small blog works.', security, responses: { 200: json('Tour', 'It is on.'), default: ERROR } },
+      delete: { summary: 'End the tour and remove what it made.', security, responses: { 200: json('Tour', 'It is off.'), default: ERROR } },
+    },
+    '/tour/chapters/{id}': {
+      post: {
+        summary: 'Play a chapter to its end.',
+        security,
+        parameters: [id],
+        responses: { 200: json('TourChapter', 'The chapter with what was found.'), default: ERROR },
+      },
+    },
     '/pause': { post: operation('Take no automatic action.', schemas.plainBody) },
     '/resume': { post: operation('Take automatic actions again.', schemas.plainBody) },
     '/shutdown': { post: operation('Stop the cluster cleanly.', schemas.plainBody) },

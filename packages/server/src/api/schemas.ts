@@ -118,6 +118,35 @@ export const resultSchema: z.ZodType<{ message: string; member: string | null; t
   term: count.nullable(),
 });
 
+const chapter = z.strictObject({
+  id: z.string(),
+  title: z.string(),
+  idea: z.string(),
+  doing: z.string(),
+  state: z.enum(['ready', 'running', 'done', 'failed']),
+  findings: z.array(z.strictObject({ label: z.string(), value: z.string() })),
+  failure: errorBody.nullable(),
+  question: z.string(),
+  answer: z.string(),
+});
+
+export const chapterSchema: z.ZodType<types.TourChapter> = chapter;
+
+export const tourSchema: z.ZodType<types.TourDocument> = z.strictObject({
+  state: z.enum(['off', 'starting', 'on', 'stopping']),
+  workload: z
+    .strictObject({
+      readsPerSecond: z.number().min(0),
+      writesPerSecond: z.number().min(0),
+      reads: count,
+      writes: count,
+      failed: count,
+      lastFailure: z.string().nullable(),
+    })
+    .nullable(),
+  chapters: z.array(chapter),
+});
+
 /** How long an operation may take before it answers `timed-out`; it goes on meanwhile. */
 const TIMEOUT_MS_MAX = 3_600_000;
 const timeoutMs = z.number().int().min(1).max(TIMEOUT_MS_MAX).optional();

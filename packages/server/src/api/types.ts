@@ -104,3 +104,44 @@ export interface HealthAnswer {
   /** Why. */
   readonly message: string;
 }
+
+/** GET /tour: the guided tour, as far as it has come. */
+export interface TourDocument {
+  readonly state: 'off' | 'starting' | 'on' | 'stopping';
+  /** What the blog's readers and writer do; null while there are none. */
+  readonly workload: TourWorkload | null;
+  readonly chapters: readonly TourChapter[];
+}
+
+export interface TourWorkload {
+  readonly readsPerSecond: number;
+  readonly writesPerSecond: number;
+  /** Since the start of the tour. */
+  readonly reads: number;
+  /** Writes that were acknowledged. */
+  readonly writes: number;
+  /** Statements that ended with an error, or whose connection did. */
+  readonly failed: number;
+  readonly lastFailure: string | null;
+}
+
+export interface TourChapter {
+  readonly id: string;
+  readonly title: string;
+  /** The idea, in two or three sentences. */
+  readonly idea: string;
+  /** What is done to the cluster. */
+  readonly doing: string;
+  readonly state: 'ready' | 'running' | 'done' | 'failed';
+  /** What was measured, in the order in which it was. */
+  readonly findings: readonly TourFinding[];
+  /** Why it could not be played to its end. */
+  readonly failure: ErrorBody | null;
+  readonly question: string;
+  readonly answer: string;
+}
+
+export interface TourFinding {
+  readonly label: string;
+  readonly value: string;
+}

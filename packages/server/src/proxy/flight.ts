@@ -2,12 +2,15 @@ import { Backend, type TransactionStatus } from '@understudy/wire';
 import { type ClientUnit, mayWrite, statusAfter } from './client-unit.ts';
 import type { ProxyFailure } from './errors.ts';
 import type { ServerConnection } from './server-connection.ts';
+import type { AnsweredStatement } from './statement-watch.ts';
 
 /** One unit that a server works on. */
 export interface Flight {
   readonly unit: ClientUnit;
   readonly from: ServerConnection;
   readonly sentAtMs: number;
+  /** Why it was sent there, for people. */
+  readonly because: string;
   /** Transaction status before and after it, as far as it goes well. */
   readonly before: TransactionStatus;
   readonly after: TransactionStatus;
@@ -32,11 +35,13 @@ export function newFlight(
   before: TransactionStatus,
   retry: 'may-retry' | 'final',
   sentAtMs: number,
+  because: string,
 ): Flight {
   return {
     unit,
     from,
     sentAtMs,
+    because,
     before,
     after: statusAfter(unit, before),
     held: retry === 'may-retry' ? [] : null,
@@ -68,3 +73,17 @@ export function isPreliminary(type: number): boolean {
 export function endsInCommit(flight: Flight, wroteBefore: boolean): boolean {
   return flight.from.role === 'primary' && flight.after === 'I' && (mayWrite(flight.unit) || (flight.before !== 'I' && wroteBefore));
 }
+
+/** The flight for whoever looks at what is routed. */
+export function answeredStatement({ unit, from, before, because, sentAtMs }: Flight, nowMs: number): AnsweredStatement {
+  return {
+    fingerprint: unit.texts[0]?.fingerprint ?? NO_TEXT,
+    kind: unit.demand === 'replica' && before === 'I' ? 'read' : mayWrite(unit) ? 'write' : 'other',
+    member: from.member,
+    reason: because,
+    waitMs: Math.max(0, sentAtMs - unit.arrivedAtMs),
+    runMs: nowMs - sentAtMs,
+  };
+}
+
+const NO_TEXT: Uint8Array = new Uint8Array();

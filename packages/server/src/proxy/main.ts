@@ -6,9 +6,12 @@ import { LeadershipProof } from './leadership-proof.ts';
 import type { FromProxy, ToProxy } from './messages.ts';
 import type { ProxyEvent } from './ports.ts';
 import { ProxyServer } from './proxy-server.ts';
+import type { StatementWatch } from './statement-watch.ts';
 import { StoreTopology } from './store-topology.ts';
 
 const STATS_INTERVAL_MS = 500;
+/** Often enough to look live. */
+const STATEMENTS_INTERVAL_MS = 250;
 const DRAIN_POLL_MS = 5;
 
 const monotonicMs = (): number => performance.now();
@@ -21,13 +24,14 @@ function main(): void {
   const say = (message: FromProxy): void => control.send(message);
   let stop: (() => Promise<void>) | null = null;
   let topology: StoreTopology | null = null;
+  const watching: Watching = { active: false, apply: (_active: boolean): void => undefined };
   link.onClose(() => process.exit(0));
   control.onMessage(message => {
     const said = message as ToProxy;
     switch (said.kind) {
       case 'begin':
         topology = topologyFor(said, store);
-        begin(said, topology, say).then(
+        begin(said, topology, say, watching).then(
           running => {
             stop = running;
           },
@@ -39,6 +43,10 @@ function main(): void {
         return;
       case 'view-confirmed':
         topology?.confirm(monotonicMs() - said.ageMs);
+        return;
+      case 'watch':
+        watching.active = said.active;
+        watching.apply(said.active);
         return;
       case 'stop':
         void (stop?.() ?? Promise.resolve()).finally(() => process.exit(0));
@@ -57,22 +65,47 @@ function topologyFor({ options, failover, viewTtlMs }: Extract<ToProxy, { kind: 
   return new StoreTopology(store, failover, monotonicMs, viewTtlMs === null ? null : { ttlMs: viewTtlMs, prove });
 }
 
+/** Whether somebody looks at what is routed; that may be known before the router is. */
+interface Watching {
+  active: boolean;
+  apply: (active: boolean) => void;
+}
+
 async function begin(
   { options }: Extract<ToProxy, { kind: 'begin' }>,
   topology: StoreTopology,
   say: (message: FromProxy) => void,
+  watching: Watching,
 ): Promise<() => Promise<void>> {
   const server = new ProxyServer(options, topology, event => say({ kind: 'event', event: draftOf(event, topology.current().term) }));
   const address = await server.start();
   say({ kind: 'listening', ...address });
   const reporting = setInterval(() => say({ kind: 'stats', stats: server.stats() }), STATS_INTERVAL_MS);
   const draining = watchDrain(topology, server, say);
+  const unwatch = tellStatements(server.statements, watching, say);
   return async () => {
     clearInterval(reporting);
+    unwatch();
     draining();
     topology.stop();
     await server.stop();
   };
+}
+
+/** Sends samples of what is routed for as long as somebody looks. */
+function tellStatements(statements: StatementWatch, watching: Watching, say: (message: FromProxy) => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const tell = (): void => {
+    const sample = statements.take(Date.now());
+    if (sample) say({ kind: 'statements', sample });
+  };
+  watching.apply = active => {
+    statements.setActive(active);
+    clearInterval(timer);
+    timer = active ? setInterval(tell, STATEMENTS_INTERVAL_MS) : undefined;
+  };
+  watching.apply(watching.active);
+  return () => clearInterval(timer);
 }
 
 /** While a switchover drains: tells, once, when no client has a transaction open on the primary any more. */

@@ -1,4 +1,5 @@
 import type { EventDraft, FailoverConfig } from '@understudy/core/cluster';
+import type { StatementSample } from '@understudy/core/routing';
 import type { ProxyOptions } from './options.ts';
 import type { ProxyStats } from './ports.ts';
 
@@ -6,12 +7,15 @@ export type ToProxy =
   | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig; readonly viewTtlMs: number | null }
   /** What was heard through the store is all that there was, so many milliseconds ago. */
   | { readonly kind: 'view-confirmed'; readonly ageMs: number }
+  /** Somebody looks at what is routed, or nobody does any more. */
+  | { readonly kind: 'watch'; readonly active: boolean }
   /** Take no more clients, end those that are there, and exit. */
   | { readonly kind: 'stop' };
 
 export type FromProxy =
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }
   | { readonly kind: 'stats'; readonly stats: ProxyStats }
+  | { readonly kind: 'statements'; readonly sample: StatementSample }
   | { readonly kind: 'event'; readonly event: EventDraft }
   /** No client has a transaction open on the primary any more, for this switchover. */
   | { readonly kind: 'drained'; readonly intentId: string }

@@ -22,6 +22,7 @@ import { Session } from './session.ts';
 import type { SessionContext } from './session-context.ts';
 import { sqlParser } from './sql-parser.ts';
 import { startupSettings } from './startup-settings.ts';
+import { StatementWatch } from './statement-watch.ts';
 import { StatsCounter } from './stats.ts';
 
 /** The start does not wait longer than this for servers that do not answer. */
@@ -41,6 +42,8 @@ export class ProxyServer {
   readonly #source: TopologySource;
   readonly #onEvent: (event: ProxyEvent) => void;
   readonly #stats: StatsCounter = new StatsCounter();
+  /** For whoever looks at what is routed. */
+  readonly statements: StatementWatch = new StatementWatch();
   readonly #clients = new Map<number, Client>();
   readonly #sockets = new Set<Socket>();
   #running: {
@@ -72,6 +75,7 @@ export class ProxyServer {
       watch,
       freshness,
       stats: this.#stats,
+      statements: this.statements,
       onEvent: this.#onEvent,
       databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
       pools: new Pools(this.#options),

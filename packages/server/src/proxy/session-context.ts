@@ -5,6 +5,7 @@ import type { ClusterWatch } from './hold.ts';
 import type { ProxyOptions } from './options.ts';
 import type { Pools } from './pools.ts';
 import type { ProxyEvent } from './ports.ts';
+import type { StatementWatch } from './statement-watch.ts';
 import type { StatsCounter } from './stats.ts';
 
 /** What the sessions of one proxy share. */
@@ -13,6 +14,7 @@ export interface SessionContext {
   readonly watch: ClusterWatch;
   readonly freshness: Freshness;
   readonly stats: StatsCounter;
+  readonly statements: StatementWatch;
   readonly onEvent: (event: ProxyEvent) => void;
   /** Statements are classified per database: functions differ. */
   readonly databases: Databases;

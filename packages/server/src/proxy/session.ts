@@ -7,7 +7,7 @@ import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
 import { type ClientMessage, type ClientUnit, mayWrite } from './client-unit.ts';
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
-import { type Flight, newFlight } from './flight.ts';
+import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
 import { judgeLoss } from './loss.ts';
@@ -436,7 +436,7 @@ export class Session implements UnitReceiver, FlightObserver {
     if (unit.sent === 0) {
       const repeatable = to.role === 'replica' || (unit.kind === 'extended' && this.#predicted() === 'I');
       const retry = repeatable && unit.complete && unit.bytes <= this.#context.options.maxRetryBytes ? 'may-retry' : 'final';
-      this.#flights.push(newFlight(unit, to, this.#predicted(), retry, performance.now()));
+      this.#flights.push(newFlight(unit, to, this.#predicted(), retry, performance.now(), because));
       if (to.role === 'replica') this.#context.freshness.started(to.member);
       this.#state.last = { member: to.member, because };
       unit.attempts += 1;
@@ -531,7 +531,8 @@ export class Session implements UnitReceiver, FlightObserver {
 
   onFinished(flight: Flight, status: TransactionStatus): void {
     const { unit, from } = flight;
-    const { stats, freshness, databases, pools } = this.#context;
+    const { stats, statements, freshness, databases, pools } = this.#context;
+    if (statements.active) statements.note(answeredStatement(flight, performance.now()));
     const read = unit.demand === 'replica' && flight.before === 'I';
     if (read) stats.countRead(from.member);
     if (from.role === 'replica') {

@@ -98,6 +98,7 @@ class MemberService {
       newMembers: { where: 'elsewhere' },
       status: () => this.#status(),
       stop: () => this.#end(),
+      watchStatements: () => () => undefined,
     });
   }
 

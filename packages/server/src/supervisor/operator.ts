@@ -11,9 +11,11 @@ import {
 } from '@understudy/core/cluster';
 import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
+import type { StatementSample } from '@understudy/core/routing';
 import { withConnection } from '../postgres/connection.ts';
 import { SUPERUSER } from '../postgres/credentials.ts';
 import type { CurrentStore } from '../store/current.ts';
+import { Tour } from '../tour/tour.ts';
 import type { EventLog } from './event-log.ts';
 import { newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
@@ -35,14 +37,17 @@ export interface OperatorPorts {
   readonly newMembers: { readonly where: 'here'; readonly takenPorts: () => readonly number[] } | { readonly where: 'elsewhere' };
   readonly status: () => StatusDocument;
   readonly stop: () => void;
+  readonly watchStatements: (listener: (sample: StatementSample) => void) => () => void;
 }
 
 /** What an operator asks for, put into the store; what becomes of it is decided by the agents, and waited for here. */
 export class Operator implements ClusterFacade {
+  readonly tour: Tour;
   readonly #ports: OperatorPorts;
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports;
+    this.tour = new Tour(this, ports.newMembers.where);
   }
 
   get token(): string {
@@ -63,6 +68,10 @@ export class Operator implements ClusterFacade {
 
   subscribe(listener: (event: ClusterEvent) => void): () => void {
     return this.#ports.events.subscribe(listener);
+  }
+
+  watchStatements(listener: (sample: StatementSample) => void): () => void {
+    return this.#ports.watchStatements(listener);
   }
 
   url(role: 'router' | 'primary' | 'replica'): string {

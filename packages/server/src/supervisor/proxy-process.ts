@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { type EventDraft, type FailoverConfig, type Store, UnderstudyError } from '@understudy/core/cluster';
+import type { StatementSample } from '@understudy/core/routing';
 import type { RouterStatus } from '../api/types.ts';
 import type { FromProxy, ToProxy } from '../proxy/messages.ts';
 import type { ProxyOptions } from '../proxy/options.ts';
 import type { ProxyStats } from '../proxy/ports.ts';
 import { channel, type Link } from '../store/link.ts';
+import { tellAll } from '../store/listeners.ts';
 import { serveStore } from '../store/serve.ts';
 import { Child } from './child.ts';
 import { draft } from './member-process.ts';
@@ -31,6 +33,7 @@ export class ProxyProcess {
   #settleListening: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #control: Link | null = null;
   #stats: ProxyStats | null = null;
+  readonly #watchers = new Set<(sample: StatementSample) => void>();
 
   constructor(options: ProxyProcessOptions) {
     this.#options = options;
@@ -67,6 +70,15 @@ export class ProxyProcess {
     this.#control?.send({ kind: 'view-confirmed', ageMs } satisfies ToProxy);
   }
 
+  /** Samples of what is routed, until the returned function is called. The router makes them only while somebody looks. */
+  watchStatements(listener: (sample: StatementSample) => void): () => void {
+    this.#watchers.add(listener);
+    if (this.#watchers.size === 1) this.#control?.send({ kind: 'watch', active: true } satisfies ToProxy);
+    return () => {
+      if (this.#watchers.delete(listener) && this.#watchers.size === 0) this.#control?.send({ kind: 'watch', active: false } satisfies ToProxy);
+    };
+  }
+
   async stop(): Promise<void> {
     this.#giveUpListening('the router was stopped');
     this.#control?.send({ kind: 'stop' } satisfies ToProxy);
@@ -80,6 +92,7 @@ export class ProxyProcess {
     control.onMessage(message => this.#hear(message as FromProxy));
     serveStore(store, channel(link, 'store'));
     control.send({ kind: 'begin', options: proxy, failover, viewTtlMs } satisfies ToProxy);
+    if (this.#watchers.size > 0) control.send({ kind: 'watch', active: true } satisfies ToProxy);
   }
 
   #giveUpListening(why: string): void {
@@ -94,6 +107,9 @@ export class ProxyProcess {
         return;
       case 'stats':
         this.#stats = said.stats;
+        return;
+      case 'statements':
+        tellAll(this.#watchers, watcher => watcher(said.sample));
         return;
       case 'event':
         onEvent(said.event);

@@ -76,6 +76,7 @@ export class Supervisor {
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
       stop: () => void this.stop(),
+      watchStatements: listener => this.#proxy?.watchStatements(listener) ?? (() => undefined),
     });
   }
 

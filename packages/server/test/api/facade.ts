@@ -1,6 +1,16 @@
 import { type ClusterEvent, type ClusterState, type EventKind, UnderstudyError } from '@understudy/core/cluster';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
+import type { StatementSample } from '@understudy/core/routing';
+import type { TourDocument, TourDoor } from '../../src/api/index.ts';
 import { status } from '../support/status.ts';
+
+const TOUR: TourDocument = {
+  state: 'off',
+  workload: null,
+  chapters: [
+    { id: 'lag', title: 'Lag', idea: 'An idea.', doing: 'Nothing.', state: 'ready', findings: [], failure: null, question: 'Why?', answer: 'So.' },
+  ],
+};
 
 /** A cluster that is plain data: what it is told to be, and what was asked of it. */
 export class RecordedCluster implements ClusterFacade {
@@ -66,6 +76,24 @@ export class RecordedCluster implements ClusterFacade {
 
   url(role: 'router' | 'primary' | 'replica'): string {
     return `postgres://postgres:secret@127.0.0.1:5432/postgres?role=${role}`;
+  }
+
+  readonly tour: TourDoor = {
+    document: () => TOUR,
+    start: async () => ({ ...TOUR, state: 'on' }),
+    play: async id => {
+      if (id !== 'lag') throw new UnderstudyError('no-such-chapter', { id, chapters: 'lag' });
+      return { ...TOUR.chapters[0]!, state: 'done', findings: [{ label: 'n2 is behind', value: '2.0 MB' }] };
+    },
+    stop: async () => TOUR,
+  };
+
+  /** Whoever looks at what is routed. */
+  readonly statementWatchers = new Set<(sample: StatementSample) => void>();
+
+  watchStatements(listener: (sample: StatementSample) => void): () => void {
+    this.statementWatchers.add(listener);
+    return () => this.statementWatchers.delete(listener);
   }
 
   happen(kind: EventKind, message: string = kind): ClusterEvent {

@@ -36,6 +36,7 @@ function operator(change: Partial<ClusterState> = {}, host = '127.0.0.1') {
         primary: store.current.state.rule?.primary ?? null,
       }),
     stop: () => undefined,
+    watchStatements: () => () => undefined,
   });
   return { operator: made, store, events };
 }
