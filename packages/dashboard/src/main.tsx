@@ -8,6 +8,7 @@ import './style/page.css';
 import './style/topology.css';
 import './style/panels.css';
 import './style/dialogs.css';
+import './style/tour.css';
 import { App } from './view/app.tsx';
 
 const VERDICT_MARKS = { healthy: '●', degraded: '▲', 'no-primary': '✖' } as const;

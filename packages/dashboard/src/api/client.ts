@@ -1,7 +1,14 @@
 import type { ClusterEvent } from '@understudy/core/cluster';
-import type { ErrorAnswer, HistoryAnswer, PlanAnswer, StatusDocument } from '../../../server/src/api/types.ts';
+import type {
+  ErrorAnswer,
+  HistoryAnswer,
+  PlanAnswer,
+  StatementSample,
+  StatusDocument,
+  TourDocument,
+} from '../../../server/src/api/types.ts';
 import { type Operation, planPathOf, requestOf } from './operation.ts';
-import { SseParser } from './sse.ts';
+import { type SseMessage, SseParser } from './sse.ts';
 
 /** Why a request failed, in the words of the API's catalogue of errors. */
 export class ApiError extends Error {
@@ -60,15 +67,45 @@ export async function readEvents(afterId: number | null, onEvents: (events: read
   const silence = new AbortController();
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (afterId !== null) headers['last-event-id'] = String(afterId);
-  const response = await send(`events?limit=${EVENTS_BEFORE}`, { headers, signal: silence.signal });
+  return await readStream(`events?limit=${EVENTS_BEFORE}`, headers, silence, messages => {
+    const events = messages.filter(message => message.id !== null);
+    if (events.length > 0) onEvents(events.map(message => JSON.parse(message.data) as ClusterEvent));
+  });
+}
+
+/** Samples of what the router routes, until the signal or the connection ends it, by throwing. */
+export async function readStatements(token: string, signal: AbortSignal, onSample: (sample: StatementSample) => void): Promise<never> {
+  const silence = new AbortController();
+  signal.addEventListener('abort', () => silence.abort(), { once: true });
+  const headers = { accept: 'text/event-stream', authorization: `Bearer ${token}` };
+  return await readStream('statements', headers, silence, messages => {
+    for (const { data } of messages) onSample(JSON.parse(data) as StatementSample);
+  });
+}
+
+export async function fetchTour(): Promise<TourDocument> {
+  return (await ask('tour')) as TourDocument;
+}
+
+/** Begins, plays or ends; the answer comes when it is done. */
+export async function askTour(method: 'POST' | 'DELETE', path: string, token: string): Promise<void> {
+  await answerOf(await send(path, { method, headers: { authorization: `Bearer ${token}` } }));
+}
+
+async function readStream(
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  silence: AbortController,
+  onMessages: (messages: readonly SseMessage[]) => void,
+): Promise<never> {
+  const response = await send(path, { headers, signal: silence.signal });
   if (!response.ok || response.body === null) await answerOf(response);
   const [parser, decoder, reader] = [new SseParser(), new TextDecoder(), response.body!.getReader()];
   for (;;) {
     const timer = setTimeout(() => silence.abort(), SILENCE_MAX_MS);
     const { done, value } = await reader.read().finally(() => clearTimeout(timer));
-    if (done) throw new ApiError(0, 'stream-ended', 'the event stream ended', '');
-    const events = parser.push(decoder.decode(value, { stream: true })).filter(message => message.id !== null);
-    if (events.length > 0) onEvents(events.map(message => JSON.parse(message.data) as ClusterEvent));
+    if (done) throw new ApiError(0, 'stream-ended', 'the stream ended', '');
+    onMessages(parser.push(decoder.decode(value, { stream: true })));
   }
 }
 

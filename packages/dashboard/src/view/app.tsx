@@ -5,7 +5,9 @@ import { Dialogs } from './dialogs.tsx';
 import { Elections } from './elections.tsx';
 import { Events } from './events.tsx';
 import { Header } from './header.tsx';
+import { Statements } from './statements.tsx';
 import { Topology } from './topology.tsx';
+import { Tour } from './tour.tsx';
 import { Verdict } from './verdict.tsx';
 
 /** So many members have room for their picture beside what happened. */
@@ -15,6 +17,9 @@ export function App(): JSX.Element {
   return (
     <>
       <Header />
+      <div class="wide">
+        <Tour />
+      </div>
       <main class={(status.value?.members.length ?? 0) > BESIDE_MAX ? 'many' : undefined}>
         <Verdict />
         <Topology />
@@ -23,6 +28,9 @@ export function App(): JSX.Element {
         <TrafficChart />
         <Events />
       </main>
+      <div class="wide">
+        <Statements />
+      </div>
       <Dialogs />
     </>
   );

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { storeToken } from '../api/token.ts';
 import { contact, dialog, request, status, token } from '../state/store.ts';
 import { Icon } from './icons.tsx';
+import { TourButton } from './tour.tsx';
 
 /** Which cluster this is, whether the page hears it, and what can be done to it as a whole. */
 export function Header(): JSX.Element {
@@ -37,6 +38,7 @@ function ClusterActions(): JSX.Element {
   const absent = status.value === null;
   return (
     <div class="toolbar" role="toolbar" aria-label="Cluster">
+      <TourButton />
       <button type="button" class="button" disabled={absent} onClick={() => request({ kind: 'add-replica' })}>
         <Icon name="plus" /> Add replica
       </button>

@@ -151,7 +151,11 @@ function operationPaths(): Json {
     '/tour': {
       get: { summary: 'The guided tour as far as it has come.', responses: { 200: json('Tour', 'The tour.'), default: ERROR } },
       post: { summary: 'Begin the tour: a small blog works.', security, responses: { 200: json('Tour', 'It is on.'), default: ERROR } },
-      delete: { summary: 'End the tour and remove what it made.', security, responses: { 200: json('Tour', 'It is off.'), default: ERROR } },
+      delete: {
+        summary: 'End the tour and remove what it made.',
+        security,
+        responses: { 200: json('Tour', 'It is off.'), default: ERROR },
+      },
     },
     '/tour/chapters/{id}': {
       post: {

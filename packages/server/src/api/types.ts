@@ -1,5 +1,7 @@
 import type { ClusterEvent, ErrorCode, MemberId, TermRecord } from '@understudy/core/cluster';
 
+export type { RoutedStatement, StatementSample } from '@understudy/core/routing';
+
 /** `status --json` and GET /status, schema 1: fields may be added, never renamed. LSNs are in PostgreSQL's text form. */
 export interface StatusDocument {
   readonly schema: 1;

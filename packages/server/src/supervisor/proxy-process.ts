@@ -75,7 +75,8 @@ export class ProxyProcess {
     this.#watchers.add(listener);
     if (this.#watchers.size === 1) this.#control?.send({ kind: 'watch', active: true } satisfies ToProxy);
     return () => {
-      if (this.#watchers.delete(listener) && this.#watchers.size === 0) this.#control?.send({ kind: 'watch', active: false } satisfies ToProxy);
+      if (this.#watchers.delete(listener) && this.#watchers.size === 0)
+        this.#control?.send({ kind: 'watch', active: false } satisfies ToProxy);
     };
   }
 

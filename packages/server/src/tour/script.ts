@@ -54,7 +54,8 @@ export const SCRIPT: readonly ChapterWords[] = [
     id: 'lag',
     title: 'Replication takes time',
     idea: 'The WAL is sent, received, flushed and replayed, one after the other. A replica that is behind answers with the past. How far behind, in bytes and in milliseconds, is its lag.',
-    doing: 'One replica is told to replay every commit 4 s late (recovery_min_apply_delay), data is written, and the delay is taken away again.',
+    doing:
+      'One replica is told to replay every commit 4 s late (recovery_min_apply_delay), data is written, and the delay is taken away again.',
     question: 'The delayed replica has received all of the WAL. Are the new commits safe on it?',
     answer:
       'Yes: they are on its disk, which is what the primary waits for. They cannot be seen there yet. Safe and visible are two things, and so lag has stages.',
@@ -65,7 +66,8 @@ export const SCRIPT: readonly ChapterWords[] = [
     idea: 'An author saves a post, reads it, and sees the old text: the read went to a replica that was behind. At the level eventual this can happen. At strong the router compares positions: a replica may answer only once it has replayed the last acknowledged write.',
     doing: 'One replica is delayed again, a post is changed, and it is read at both levels. Then the delay is taken away.',
     question: 'Why is not every read simply sent to the primary?',
-    answer: 'Then the replicas would be idle, and the primary the limit again. Only reads that no replica can answer yet wait a moment or go there.',
+    answer:
+      'Then the replicas would be idle, and the primary the limit again. Only reads that no replica can answer yet wait a moment or go there.',
   },
   {
     id: 'failover',
@@ -73,7 +75,8 @@ export const SCRIPT: readonly ChapterWords[] = [
     idea: 'The others notice, agree on a new term, promise to take nothing more from the old primary, and the replica with the most WAL is promoted. Meanwhile the router holds statements; connections stay open.',
     doing: "The primary's postmaster is killed (SIGKILL) while a client writes as fast as it can.",
     question: 'Which acknowledged writes does the new primary lack?',
-    answer: 'None: before a commit was acknowledged at least one replica had it on its disk, and the election always hears from such a one.',
+    answer:
+      'None: before a commit was acknowledged at least one replica had it on its disk, and the election always hears from such a one.',
   },
   {
     id: 'return',
@@ -99,6 +102,7 @@ export const SCRIPT: readonly ChapterWords[] = [
     idea: 'The roles have had many names: master and slave, leader and follower, primary and standby, primary and replica. They mean the same: one takes the writes, the others copy it. Here it is primary and replica.',
     doing: 'Each server is asked, in PostgreSQL’s own words, what it is.',
     question: 'Is the primary a special machine?',
-    answer: 'No. Primary is a role that a member has for a term. Any member that has the data can have it, and a change of it is an ordinary event.',
+    answer:
+      'No. Primary is a role that a member has for a term. Any member that has the data can have it, and a change of it is an ordinary event.',
   },
 ];

@@ -35,6 +35,7 @@ export function replicasOf(status: StatusDocument): readonly MemberStatus[] {
 /** Throws `no-such-role` when there are fewer. */
 export function requireReplicas(status: StatusDocument, count: number): readonly MemberStatus[] {
   const replicas = replicasOf(status);
-  if (replicas.length < count) throw new UnderstudyError('no-such-role', { role: 'replica', why: `the chapter needs ${count}; ${status.summary}` });
+  if (replicas.length < count)
+    throw new UnderstudyError('no-such-role', { role: 'replica', why: `the chapter needs ${count}; ${status.summary}` });
   return replicas;
 }

@@ -48,7 +48,11 @@ export class Tour implements TourDoor {
       this.#state = 'on';
     } catch (error) {
       this.#state = 'off';
-      throw new UnderstudyError('intent-refused', { why: `The blog's tables could not be made: ${(error as Error).message}.` }, { cause: error });
+      throw new UnderstudyError(
+        'intent-refused',
+        { why: `The blog's tables could not be made: ${(error as Error).message}.` },
+        { cause: error },
+      );
     }
     return this.document();
   }

@@ -132,6 +132,48 @@ describe('operations', () => {
   });
 });
 
+describe('what the router routes', () => {
+  const sample = (seen: number) => ({
+    atMs: 1,
+    seen,
+    statements: [{ text: 'select ?', kind: 'read' as const, member: 'n2', reason: 'fresh', waitMs: 0, runMs: 1 }],
+  });
+
+  it('is told only to who has the token, and made only while somebody looks', async () => {
+    const { app, cluster } = setup();
+    expect(await errorOf(await app.request('/statements'))).toMatchObject({ status: 401 });
+    expect(cluster.statementWatchers.size).toBe(0);
+    const answer = await app.request('/statements', { headers: TOKEN });
+    const reader = new EventReader(answer);
+    for (const watcher of cluster.statementWatchers) watcher(sample(7));
+    await reader.until(text => text.includes('"seen":7'));
+    await reader.cancel();
+    expect(cluster.statementWatchers.size).toBe(0);
+  });
+
+  it('is dropped, the oldest first, for a reader that does not read', async () => {
+    const { app, cluster } = setup();
+    const answer = await app.request('/statements', { headers: TOKEN });
+    const [watcher] = cluster.statementWatchers;
+    for (let i = 1; i <= 1000; i++) watcher!(sample(i));
+    const reader = new EventReader(answer);
+    await reader.until(text => text.includes('"seen":1000'));
+    expect(reader.text).not.toContain('"seen":500,');
+    await reader.cancel();
+  });
+});
+
+describe('the tour', () => {
+  it('can be seen by all, and played with the token only', async () => {
+    const { app, post } = setup();
+    expect(await (await app.request('/tour')).json()).toMatchObject({ state: 'off', chapters: [{ id: 'lag' }] });
+    expect(await errorOf(await post('/tour', {}, {}))).toMatchObject({ status: 401 });
+    expect(await errorOf(await post('/tour/chapters/lag', {}, { ...TOKEN, origin: 'http://evil.example' }))).toMatchObject({ status: 403 });
+    expect(await (await post('/tour/chapters/lag', {})).json()).toMatchObject({ state: 'done', findings: [{ label: 'n2 is behind' }] });
+    expect(await errorOf(await post('/tour/chapters/love', {}))).toMatchObject({ status: 404, code: 'no-such-chapter' });
+  });
+});
+
 describe('other sites', () => {
   it.each([
     [{ 'sec-fetch-site': 'cross-site' }],
@@ -267,12 +309,14 @@ describe('the OpenAPI document', () => {
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
         if (path === '/openapi.json') continue;
-        const url = path.replace('{id}', 'n2').replace('/plan', '/plan?kind=switchover');
+        const url = path.replace('/chapters/{id}', '/chapters/lag').replace('{id}', 'n2').replace('/plan', '/plan?kind=switchover');
         const answer = await app.request(url, { method: method.toUpperCase(), headers: { ...TOKEN, host: 'localhost' } });
         const described = operation.responses[answer.status]?.content['application/json']?.schema.$ref?.split('/').at(-1);
         asked.push(`${method} ${path} ${answer.status}`);
-        if (described === undefined) expect(path).toBe('/metrics');
-        else ANSWER_SCHEMAS[described]!.parse(await answer.json());
+        if (described === undefined) {
+          expect(['/metrics', '/statements']).toContain(path);
+          await answer.body?.cancel();
+        } else ANSWER_SCHEMAS[described]!.parse(await answer.json());
       }
     }
     expect(asked).toEqual(

@@ -8,7 +8,17 @@ const TOUR: TourDocument = {
   state: 'off',
   workload: null,
   chapters: [
-    { id: 'lag', title: 'Lag', idea: 'An idea.', doing: 'Nothing.', state: 'ready', findings: [], failure: null, question: 'Why?', answer: 'So.' },
+    {
+      id: 'lag',
+      title: 'Lag',
+      idea: 'An idea.',
+      doing: 'Nothing.',
+      state: 'ready',
+      findings: [],
+      failure: null,
+      question: 'Why?',
+      answer: 'So.',
+    },
   ],
 };
 
