@@ -139,6 +139,24 @@ export const ERRORS = {
     exit: 'error',
   },
   'missing-program': { message: '{program} was not found.', action: '{hint}', exit: 'error' },
+  'backup-failed': { message: 'The backup failed: {why}.', action: 'See `understudy status`. Nothing was left behind.', exit: 'error' },
+  'backup-exists': { message: '{path} exists already.', action: 'Choose another place with --into.', exit: 'error' },
+  'bad-backup': {
+    message: '{path} is no complete backup: {why}.',
+    action: 'Use another one, or take a new one with `understudy backup create`.',
+    exit: 'error',
+  },
+  'backup-version': {
+    message: 'The backup does not fit: {why}.',
+    action: 'Use the provider that made it (--provider, --bin-dir).',
+    exit: 'error',
+  },
+  'restore-into-existing': {
+    message: '{path} holds a cluster already.',
+    action: 'A backup becomes a new cluster: choose a new directory with --data. Nothing was touched.',
+    exit: 'refused',
+  },
+  'not-confirmed': { message: '{what} was not confirmed.', action: 'Nothing was done. Say yes, or pass --yes.', exit: 'refused' },
   'needs-yes': { message: '{what} deletes all data in {path}.', action: 'Say --yes if you mean it.', exit: 'usage' },
 } as const;
 

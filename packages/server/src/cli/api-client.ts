@@ -1,6 +1,6 @@
 import { ERRORS, type ClusterEvent, type ErrorCode, UnderstudyError } from '@understudy/core/cluster';
 import type { OperationResult } from '../api/facade.ts';
-import type { ErrorAnswer, EventsAnswer, PlanAnswer, StatusDocument, UrlAnswer } from '../api/types.ts';
+import type { ErrorAnswer, EventsAnswer, PlanAnswer, StatusDocument, TourChapter, TourDocument, UrlAnswer } from '../api/types.ts';
 import { messageOf } from './failure.ts';
 
 export type UrlRole = 'router' | 'primary' | 'replica';
@@ -34,6 +34,17 @@ export class ApiClient {
 
   async plan(query: Readonly<Record<string, string>>): Promise<PlanAnswer> {
     return (await this.#question(`/plan?${new URLSearchParams(query)}`)) as PlanAnswer;
+  }
+
+  async tour(): Promise<TourDocument> {
+    return (await this.#question('/tour')) as TourDocument;
+  }
+
+  /** Plays it to its end. */
+  async playChapter(id: string, timeoutMs: number): Promise<TourChapter> {
+    const path = `/tour/chapters/${encodeURIComponent(id)}`;
+    const answer = await this.#ask(path, { method: 'POST', signal: AbortSignal.timeout(timeoutMs) });
+    return (await answer.json()) as TourChapter;
   }
 
   /** Performs an operation and waits for its outcome. */

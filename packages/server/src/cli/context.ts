@@ -5,6 +5,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Asks the person at the terminal a question that is answered by yes or no; null: there is nobody to ask. */
+  readonly confirm: ((question: string) => Promise<boolean>) | null;
   /** From now on SIGINT and SIGTERM abort this signal instead of ending the process. */
   takeInterrupts(): AbortSignal;
 }

@@ -53,10 +53,26 @@ function wantsJson(argv: readonly string[]): boolean {
 export async function main(): Promise<never> {
   // `understudy events | head` is not an error.
   process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? EXIT.ok : EXIT.error));
-  const context = { terminal: processTerminal(), env: process.env, cwd: process.cwd(), takeInterrupts };
+  const context = {
+    terminal: processTerminal(),
+    env: process.env,
+    cwd: process.cwd(),
+    confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : null,
+    takeInterrupts,
+  };
   const code = await runCommandLine(process.argv.slice(2), context);
   await Promise.all([process.stdout, process.stderr].map(stream => new Promise(resolve => stream.write('', resolve))));
   process.exit(code);
+}
+
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim());
+  } finally {
+    asking.close();
+  }
 }
 
 function takeInterrupts(): AbortSignal {

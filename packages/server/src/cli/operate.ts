@@ -12,11 +12,14 @@ export interface Operation {
   /** Said on stderr while it is waited for. */
   readonly doing: string;
   readonly timeoutMs: number;
+  /** Asked on a terminal before it is done; null: it hurts nobody. */
+  readonly question: string | null;
   /** What GET /plan is asked with --dry-run; null: there is nothing to plan. */
   readonly plan: Readonly<Record<string, string>> | null;
 }
 
 export interface OperationOptions extends TargetOptions {
+  readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -24,11 +27,18 @@ export interface OperationOptions extends TargetOptions {
 export async function operate(context: CommandContext, options: OperationOptions, operation: Operation): Promise<ExitCode> {
   const client = await connect(context, options, operation.command);
   if (options.dryRun && operation.plan) return await showPlan(client, context, options, operation.plan);
+  await requireConsent(context, options, operation);
   const { terminal } = context;
   if (!options.json) terminal.err(`${operation.doing}…\n`);
   const result = await client.operate(operation.method, operation.path, operation.body, operation.timeoutMs);
   terminal.out(options.json ? `${JSON.stringify(result)}\n` : `${result.message}\n`);
   return EXIT.ok;
+}
+
+/** A person at a terminal is asked; a program that runs us has decided already. Throws `not-confirmed`. */
+async function requireConsent(context: CommandContext, options: OperationOptions, { question, command }: Operation): Promise<void> {
+  if (question === null || options.yes || options.json || context.confirm === null) return;
+  if (!(await context.confirm(question))) throw new UnderstudyError('not-confirmed', { what: `\`understudy ${command}\`` });
 }
 
 /** Throws the refusal, so that a dry run exits as the operation itself would. */

@@ -26,6 +26,7 @@ export function createProgram(context: CommandContext, onExit: OnExit, version: 
   addLooking(program, define);
   addOperations(program, define);
   addMachines(program, define);
+  addBackups(program, define);
   addHelpers(program, define);
   return program;
 }
@@ -56,6 +57,7 @@ function addLifecycle(program: Command, define: Define): void {
     .option('--provider <name>', 'embedded or system (default: embedded)')
     .option('--bin-dir <dir>', 'directory of the PostgreSQL programs, for the provider system')
     .option('--config <file>', 'configuration file (default: understudy.yaml, if there is one)')
+    .option('--from-backup <dir>', 'a new cluster begins with this backup (see `understudy backup`)')
     .option('--detach', 'return when the cluster is healthy, and leave it running')
     .addOption(new Option('--background').hideHelp());
   hideUrl(up);
@@ -99,10 +101,12 @@ function addLooking(program: Command, define: Define): void {
 
 function addOperations(program: Command, define: Define): void {
   const dryRun = 'say what would happen, and do nothing';
+  const yes = 'do not ask';
   const replica = program.command('replica').description('Add or remove a replica.');
   define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts'));
   define(replica, 'remove', 'Remove a replica and its data.', () => import('./commands/replica-remove.ts'))
     .argument('<id>', 'the member, e.g. n3')
+    .option('--yes', yes)
     .option('--dry-run', dryRun);
   define(
     program,
@@ -111,10 +115,12 @@ function addOperations(program: Command, define: Define): void {
     () => import('./commands/switchover.ts'),
   )
     .option('--to <id>', 'the member that shall lead (default: the best replica)')
+    .option('--yes', yes)
     .option('--dry-run', dryRun);
   define(program, 'failover', 'Promote a replica now, without the help of the primary.', () => import('./commands/failover.ts'))
     .option('--to <id>', 'the member that shall lead (default: the most advanced)')
     .option('--accept-data-loss', 'also when acknowledged writes would be lost')
+    .option('--yes', yes)
     .option('--dry-run', dryRun);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts'));
   define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts'));
@@ -157,7 +163,45 @@ function addMachines(program: Command, define: Define): void {
   );
 }
 
+function addBackups(program: Command, define: Define): void {
+  const backup = program.command('backup').description('Take, list and verify base backups; `up --from-backup` makes a cluster of one.');
+  const into = ['--into <dir>', 'directory that holds the backups (default: ./understudy-backups)'] as const;
+  define(
+    backup,
+    'create',
+    'Copy the primary with the WAL that the copy needs, while it works, and check every file.',
+    () => import('./commands/backup-create.ts'),
+  ).option(...into);
+  define(backup, 'list', 'Show the backups, oldest first.', () => import('./commands/backup-list.ts')).option(...into);
+  define(
+    backup,
+    'verify',
+    'Read a backup again and compare every file with its manifest.',
+    () => import('./commands/backup-verify.ts'),
+  ).argument('<backup>', 'directory of the backup');
+  for (const command of backup.commands) if (command.name() !== 'create') hideTarget(command);
+}
+
+/** These work on files only. */
+function hideTarget(command: Command): void {
+  for (const option of command.options) if (option.long === '--url' || option.long === '--data') option.hidden = true;
+}
+
 function addHelpers(program: Command, define: Define): void {
+  define(
+    program,
+    'demo',
+    'A guided tour on the running cluster: a small blog, and chapters that show each idea.',
+    () => import('./commands/demo.ts'),
+  )
+    .option('--chapter <id...>', 'only these chapters')
+    .option('--yes', 'play without asking; the primary is killed on the way');
+  define(
+    program,
+    'report',
+    'Write what somebody who helps needs to see into one file, without secrets.',
+    () => import('./commands/report.ts'),
+  ).option('--to <file>', 'the file (default: ./understudy-report-TIME.json)');
   define(
     program,
     'doctor',

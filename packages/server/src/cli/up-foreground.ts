@@ -15,6 +15,8 @@ export interface ForegroundOptions {
   readonly json: boolean;
   /** Started by `up --detach`: progress and outcome go over IPC, the rest into the log. */
   readonly background: boolean;
+  /** A backup that a new cluster begins with. */
+  readonly fromBackup: string | null;
 }
 
 /** Runs the cluster in this process until it is stopped. Throws what keeps it from starting. */
@@ -29,7 +31,7 @@ export async function runForeground(
   const progress: ProgressListener = event => (options.background ? void tellParent({ kind: 'progress', event }) : view.show(event));
   const stop = context.takeInterrupts();
   try {
-    const supervisor = await startSupervisor(loaded, directory, packageVersion(), progress);
+    const supervisor = await startSupervisor(loaded, directory, packageVersion(), progress, options.fromBackup);
     const stopping = (): void => {
       if (!options.json) terminal.err('Stopping…\n');
       void supervisor.stop();

@@ -12,6 +12,8 @@ export interface UpOptions extends TargetOptions {
   readonly provider?: string;
   readonly binDir?: string;
   readonly config?: string;
+  /** Directory of a backup. */
+  readonly fromBackup?: string;
   readonly detach?: boolean;
   /** This process was started by `up --detach`: it tells its progress over IPC. */
   readonly background?: boolean;

@@ -3,6 +3,7 @@
  * what is to be done is decided elsewhere.
  */
 export { type Account, chooseAccount, giveTo } from './account.ts';
+export { type BackupAbout, readAbout, takeBackup, verifyBackup } from './backup.ts';
 export { clone } from './clone.ts';
 export type { Credentials } from './credentials.ts';
 export type { DiskReport } from './disk.ts';

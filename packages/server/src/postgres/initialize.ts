@@ -7,6 +7,7 @@ import { type Credentials, ROUTER_ROLE, SUPERUSER } from './credentials.ts';
 import { PostgresError } from './errors.ts';
 import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomically } from './files.ts';
 import { type MemberPaths, unfinishedDirectory } from './layout.ts';
+import { quoteLiteral, runSingleUser } from './single-user.ts';
 import { passfilePath } from './passfile.ts';
 import type { Provider } from './provider.ts';
 import { ISOLATED, REPLICATION_ROLE, type ServerSettings } from './settings.ts';
@@ -88,30 +89,8 @@ function localeOptions(major: number): readonly string[] {
   return major >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C'];
 }
 
-/**
- * Runs the roles' SQL in single-user mode: there is no port yet. Statements are kept out of the log, since they hold passwords;
- * exit_on_error because that mode otherwise goes on after an error and ends with 0.
- */
-async function createRoles(options: InitializeOptions, directory: string): Promise<void> {
-  const { account, credentials, provider } = options;
-  const settings = [
-    'exit_on_error=true',
-    'log_min_error_statement=panic',
-    'password_encryption=scram-sha-256',
-    'search_path=pg_catalog',
-    'log_checkpoints=off',
-  ];
-  const result = await runCommand(
-    account,
-    provider.postgres,
-    ['--single', '-j', ...settings.flatMap(setting => ['-c', setting]), '-D', directory, 'postgres'],
-    {
-      input: roleStatements(credentials).join(';\n\n').concat(';\n\n'),
-      timeoutMs: INITDB_TIMEOUT_MS,
-      ...(options.signal ? { signal: options.signal } : {}),
-    },
-  );
-  if (result.exitCode !== 0) throw new PostgresError('initdb-failed', 'creating the roles failed', { detail: result.stderr.trim() });
+async function createRoles({ account, credentials, provider, signal }: InitializeOptions, directory: string): Promise<void> {
+  await runSingleUser({ account, provider, directory, statements: roleStatements(credentials), ...(signal ? { signal } : {}) });
 }
 
 /**
@@ -132,9 +111,4 @@ function roleStatements({ replication, router }: Credentials): readonly string[]
     `GRANT USAGE ON SCHEMA understudy TO ${ROUTER_ROLE}`,
     `GRANT EXECUTE ON FUNCTION understudy.user_secret(pg_catalog.name) TO ${ROUTER_ROLE}`,
   ];
-}
-
-function quoteLiteral(value: string): string {
-  if (value.includes('\\') || value.includes('\n')) throw new RangeError('a generated password holds no backslash and no line break');
-  return `'${value.replace(/'/g, "''")}'`;
 }

@@ -19,3 +19,20 @@ export function toUserError(error: unknown, details: Readonly<Record<string, str
   if (!code) return error;
   return new UnderstudyError(code, { platform: `${process.platform}-${process.arch}`, why: error.message, ...details }, { cause: error });
 }
+
+/** What went wrong with a backup, in the user's catalogue. */
+export function toBackupError(error: unknown, path: string): unknown {
+  if (!(error instanceof PostgresError)) return error;
+  const detail = error.detail ? ` (${error.detail.trim().split('\n').slice(0, 3).join('; ')})` : '';
+  const why = `${error.message}${detail}`;
+  switch (error.code) {
+    case 'data-directory-foreign':
+      return new UnderstudyError('backup-exists', { path }, { cause: error });
+    case 'clone-unverified':
+      return new UnderstudyError('bad-backup', { path, why }, { cause: error });
+    case 'data-directory-version':
+      return new UnderstudyError('backup-version', { why }, { cause: error });
+    default:
+      return new UnderstudyError('backup-failed', { why }, { cause: error });
+  }
+}

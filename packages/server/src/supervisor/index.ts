@@ -4,6 +4,7 @@ import { prepareCluster } from './prepare-cluster.ts';
 import type { ProgressListener } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 
+export { toBackupError } from './errors.ts';
 export { stopOrphans } from './orphans.ts';
 export type { ProgressListener } from './progress.ts';
 export type { Supervisor } from './supervisor.ts';
@@ -17,8 +18,9 @@ export async function startSupervisor(
   directory: string,
   version: string,
   progress: ProgressListener,
+  fromBackup: string | null = null,
 ): Promise<Supervisor> {
-  const cluster = await prepareCluster(loaded, directory);
+  const cluster = await prepareCluster(loaded, directory, fromBackup);
   const supervisor = new Supervisor(cluster, { settings: loaded.settings, version, dashboardDirectory: dashboardDirectory() }, progress);
   try {
     await supervisor.start();

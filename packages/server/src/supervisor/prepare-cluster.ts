@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterState, type MemberSpec, type Settings, UnderstudyError } from '@understudy/core/cluster';
-import { type Account, chooseAccount } from '../postgres/account.ts';
+import { type Account, chooseAccount, giveTo } from '../postgres/account.ts';
+import { memberPaths } from '../postgres/layout.ts';
+import { restoreBackup } from '../postgres/restore.ts';
+import { DEFAULT_SETTINGS } from '../postgres/settings.ts';
 import { embeddedProvider, type Provider, systemProvider } from '../postgres/provider.ts';
 import type { LoadedSettings } from '../settings/load.ts';
 import { EmbeddedStore } from '../store/embedded.ts';
 import { hasMemberData, inspectDirectory, makeFolder, type Marker, requireSpace, requireVersion, writeMarker } from './directory.ts';
-import { toUserError } from './errors.ts';
+import { toBackupError, toUserError } from './errors.ts';
 import { type DirectoryLock, lockDirectory } from './lock.ts';
 import { durabilityOf, initialState, newMember } from './members.ts';
-import { type ClusterPaths, clusterPaths } from './paths.ts';
+import { type ClusterPaths, clusterPaths, memberDirectory } from './paths.ts';
 import { choosePort } from './ports.ts';
 import { createSecrets, readSecrets, type Secrets } from './secrets.ts';
 
@@ -32,10 +35,16 @@ type Programs = Pick<PreparedCluster, 'account' | 'provider'>;
 
 /**
  * Takes up an existing cluster or makes the files of a new one. All checks of a new one come before the first write, so that bad input touches
- * nothing; what exists is read only under the lock, since until then another supervisor may still change it. Throws errors of the catalogue.
+ * nothing; what exists is read only under the lock, since until then another supervisor may still change it. A new one's first member is made from the backup, if
+ * there is one. Throws errors of the catalogue.
  */
-export async function prepareCluster(loaded: LoadedSettings, directory: string): Promise<PreparedCluster> {
+export async function prepareCluster(
+  loaded: LoadedSettings,
+  directory: string,
+  fromBackup: string | null = null,
+): Promise<PreparedCluster> {
   const paths = clusterPaths(directory);
+  if (fromBackup !== null && hasMemberData(paths)) throw new UnderstudyError('restore-into-existing', { path: paths.root });
   const isNew = inspectDirectory(paths).kind === 'new';
   const programs = await findPrograms(loaded.settings);
   const { version } = programs.provider;
@@ -47,7 +56,7 @@ export async function prepareCluster(loaded: LoadedSettings, directory: string):
   for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
   const lock = lockDirectory(paths.lock);
   try {
-    return { paths, lock, ...programs, ...(await takeUp(loaded, paths, programs)) };
+    return { paths, lock, ...programs, ...(await takeUp(loaded, paths, programs, fromBackup)) };
   } catch (error) {
     lock.release();
     throw error;
@@ -57,7 +66,8 @@ export async function prepareCluster(loaded: LoadedSettings, directory: string):
 async function takeUp(
   loaded: LoadedSettings,
   paths: ClusterPaths,
-  { provider }: Programs,
+  { provider, account }: Programs,
+  fromBackup: string | null,
 ): Promise<Pick<PreparedCluster, 'store' | 'secrets' | 'ports' | 'created'>> {
   const { settings } = loaded;
   const content = inspectDirectory(paths);
@@ -81,7 +91,29 @@ async function takeUp(
     return { ...known, ports, created };
   }
   const secrets = createSecrets(paths.secrets);
-  return { store: EmbeddedStore.create(paths.state, await firstState(settings, ports)), secrets, ports, created };
+  const state = await firstState(settings, ports);
+  if (fromBackup !== null) await restore(state, { paths, secrets, provider, account }, fromBackup);
+  return { store: EmbeddedStore.create(paths.state, state), secrets, ports, created };
+}
+
+/** The member that comes first gets the data; the cluster then begins with whoever has some. */
+async function restore(
+  state: ClusterState,
+  { paths, secrets, provider, account }: Pick<PreparedCluster, 'paths' | 'secrets' | 'provider' | 'account'>,
+  backup: string,
+): Promise<void> {
+  const [first] = Object.values(state.members);
+  const directory = memberDirectory(paths, first!.id);
+  makeFolder(directory);
+  await giveTo(account, directory);
+  const settings = { ...DEFAULT_SETTINGS, port: first!.port, listenAddress: first!.host };
+  const { superuser, replication, router } = secrets;
+  const credentials = { superuser, replication, router };
+  try {
+    await restoreBackup({ provider, account, paths: memberPaths(directory), settings, credentials }, backup);
+  } catch (error) {
+    throw toBackupError(error, backup);
+  }
 }
 
 /** Account and programs that PostgreSQL runs with here. Throws errors of the catalogue. */

@@ -21,7 +21,7 @@ interface Outcome {
 
 async function understudy(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
   const terminal = new RecordedTerminal();
-  const context = { terminal, env, cwd: directory, takeInterrupts: () => new AbortController().signal };
+  const context = { terminal, env, cwd: directory, confirm: null, takeInterrupts: () => new AbortController().signal };
   const code = await runCommandLine(args, context);
   return { code, out: terminal.outText, err: terminal.errText };
 }

@@ -86,7 +86,7 @@ describe('what up prints at last', () => {
     mode: 'detached',
   } as const;
   const print = (terminal: RecordedTerminal, json: boolean): string => {
-    printReached(reached, { terminal, env: {}, cwd: '/', takeInterrupts: () => new AbortController().signal }, json);
+    printReached(reached, { terminal, env: {}, cwd: '/', confirm: null, takeInterrupts: () => new AbortController().signal }, json);
     return terminal.outText;
   };
 

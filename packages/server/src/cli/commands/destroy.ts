@@ -17,7 +17,12 @@ export async function run(context: CommandContext, options: DestroyOptions): Pro
   if (!existsSync(paths.root)) throw new UnderstudyError('no-cluster', { path: paths.root });
   // Whatever does not carry our mark is not ours to delete.
   if (inspectDirectory(paths).kind === 'new') throw new UnderstudyError('no-cluster', { path: paths.root });
-  if (!options.yes) throw new UnderstudyError('needs-yes', { what: '`understudy destroy`', path: paths.root });
+  const asked =
+    options.yes || options.json || context.confirm === null
+      ? null
+      : await context.confirm(`All data in ${paths.root} is deleted for good. Go on?`);
+  if (asked === false) throw new UnderstudyError('not-confirmed', { what: '`understudy destroy`' });
+  if (!options.yes && !asked) throw new UnderstudyError('needs-yes', { what: '`understudy destroy`', path: paths.root });
   await stopCluster(cluster, text => {
     if (!options.json) context.terminal.err(`${text}\n`);
   });

@@ -17,6 +17,9 @@ export async function run(context: CommandContext, options: FailoverOptions): Pr
     body: { ...named, acceptDataLoss },
     doing: 'Failing over',
     timeoutMs: 60_000,
+    question: acceptDataLoss
+      ? 'A replica is promoted although acknowledged writes may be lost for good. Go on?'
+      : 'A replica is promoted without the help of the primary. Go on?',
     plan: { kind: 'failover', acceptDataLoss: String(acceptDataLoss), ...(to === undefined ? {} : { member: to }) },
   });
 }

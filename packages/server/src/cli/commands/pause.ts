@@ -10,6 +10,7 @@ export async function run(context: CommandContext, options: TargetOptions): Prom
     body: {},
     doing: 'Pausing',
     timeoutMs: 30_000,
+    question: null,
     plan: null,
   });
 }

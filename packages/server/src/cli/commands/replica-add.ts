@@ -13,6 +13,7 @@ export async function run(context: CommandContext, options: TargetOptions): Prom
     body: {},
     doing: 'Adding a replica: copying the primary',
     timeoutMs: TIMEOUT_MS,
+    question: null,
     plan: null,
   });
 }

@@ -14,6 +14,7 @@ export async function run(context: CommandContext, options: RemoveOptions): Prom
     body: {},
     doing: `Removing ${options.id}`,
     timeoutMs: 60_000,
+    question: `${options.id} and its data are removed. Go on?`,
     plan: { kind: 'remove-replica', member: options.id },
   });
 }

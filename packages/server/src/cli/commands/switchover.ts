@@ -15,6 +15,7 @@ export async function run(context: CommandContext, options: SwitchoverOptions): 
     body: to === undefined ? {} : { to },
     doing: `Switching over to ${to ?? 'the best replica'}`,
     timeoutMs: 60_000,
+    question: `${to ?? 'The best replica'} becomes the primary; clients wait for a moment. Go on?`,
     plan: { kind: 'switchover', ...(to === undefined ? {} : { member: to }) },
   });
 }

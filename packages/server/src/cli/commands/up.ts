@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
 import type { CommandContext } from '../context.ts';
 import { clusterDirectory } from '../data-dir.ts';
@@ -12,11 +13,17 @@ export async function run(context: CommandContext, options: UpOptions): Promise<
   const { path, movedBecause } = await clusterDirectory(loaded, context.cwd);
   if (movedBecause !== null && !options.background) context.terminal.err(`The data goes to ${path}, since ${movedBecause}.\n`);
   const json = options.json ?? false;
+  const fromBackup = options.fromBackup === undefined ? null : resolve(context.cwd, options.fromBackup);
   const present = localCluster(path);
   if (present.supervisorPid !== null && !options.background) {
+    if (fromBackup !== null) throw new UnderstudyError('restore-into-existing', { path });
     return await (await import('../up-running.ts')).joinRunning(path, loaded, context, options);
   }
   if (options.detach) return await (await import('../up-detached.ts')).startDetached(path, context, json);
-  await (await import('../up-foreground.ts')).runForeground(loaded, path, context, { json, background: options.background ?? false });
+  await (await import('../up-foreground.ts')).runForeground(loaded, path, context, {
+    json,
+    background: options.background ?? false,
+    fromBackup,
+  });
   return EXIT.ok;
 }
