@@ -27,6 +27,7 @@ export interface ProxySettings {
   readonly maxServerConnections: number;
   readonly queueTimeoutMs: number;
   readonly serverIdleMs: number;
+  readonly lanes: 'on' | 'off';
 }
 
 /** Everything that can be configured, complete and checked. */
@@ -120,6 +121,7 @@ const proxy = z.strictObject({
   poolSize: whole(1, 10_000).default(50).describe('The most connections to one server for one user and database.'),
   maxServerConnections: whole(1, 10_000).default(150).describe('The most connections to one server in all.'),
   queueTimeoutMs: milliseconds.default(30_000).describe('How long a client waits for a server connection before it gets an error.'),
+  lanes: oneOf(['on', 'off']).default('on').describe('Whether quick reads of several clients share server connections as pipelines.'),
   serverIdleMs: milliseconds.default(60_000).describe('A server connection that is not used for this long is closed.'),
 });
 

@@ -49,6 +49,8 @@ export interface ClientUnit {
   waitingBytes: number;
   /** How often it was sent to a server that was lost. */
   attempts: number;
+  /** It must not share a connection with other clients' reads again. */
+  alone: boolean;
 }
 
 export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUnit {
@@ -70,6 +72,7 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     beganAtMs: 0,
     waitingBytes: 0,
     attempts: 0,
+    alone: false,
   };
 }
 

@@ -23,6 +23,8 @@ export interface Flight {
   /** Something of the answer has gone to the client. */
   answered: boolean;
   failed: boolean;
+  /** Size of the answer so far. */
+  bytes: number;
   /** The server has said that it ends the connection instead of answering: the statement is surely not done. */
   fatal: boolean;
   /** The client has more to send for this unit, but elsewhere: its end on this server is the proxy's. */
@@ -49,6 +51,7 @@ export function newFlight(
     again: false,
     answered: false,
     failed: false,
+    bytes: 0,
     fatal: false,
     split: false,
   };

@@ -11,7 +11,7 @@ import type { ServerConnection, ServerConnectionOwner } from './server-connectio
 /** A unit that so many servers have failed is not run again. */
 export const MAX_ATTEMPTS = 3;
 /** Errors of a replica that the primary would not have: it was told to write, or replay got in the way of the read. */
-const TRY_ON_PRIMARY: ReadonlySet<string> = new Set(['25006', '40001', '40P01', '0A000', '57P01', '57P03', '58P01']);
+export const TRY_ON_PRIMARY: ReadonlySet<string> = new Set(['25006', '40001', '40P01', '0A000', '57P01', '57P03', '58P01']);
 
 /** Whom the answers concern. */
 export interface FlightObserver {
@@ -97,6 +97,7 @@ export class Flights implements ServerConnectionOwner {
 
   #forward(flight: Flight, type: number, chunk: Buffer, start: number, end: number): void {
     if (flight.again || flight.replaced !== null) return;
+    flight.bytes += end - start;
     if (flight.held !== null) {
       if (isPreliminary(type)) {
         flight.held.push(chunk.subarray(start, end));
@@ -230,6 +231,6 @@ export class Flights implements ServerConnectionOwner {
 }
 
 /** The definition behind a prepared statement has changed (0A000 "cached plan must not change result type"): prepared anew it will do. */
-function isStalePlan(fields: ErrorFields, chunk: Buffer, start: number, end: number): boolean {
+export function isStalePlan(fields: ErrorFields, chunk: Buffer, start: number, end: number): boolean {
   return fields.code === '0A000' && chunk.subarray(start, end).includes('RevalidateCachedQuery');
 }

@@ -37,6 +37,8 @@ export interface ProxyOptions {
   readonly maxWaiting: number;
   /** A server connection that nobody has used for so long is closed. */
   readonly serverIdleMs: number;
+  /** Whether quick reads of several clients share a connection as a pipeline. */
+  readonly lanes: 'on' | 'off';
   /** Prepared statements kept on one server connection. */
   readonly maxServerStatements: number;
   /** From the first byte to the end of authentication. */
@@ -74,6 +76,7 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   queueTimeoutMs: 30_000,
   maxWaiting: 100_000,
   serverIdleMs: 60_000,
+  lanes: 'on',
   maxServerStatements: 500,
   loginTimeoutMs: 15_000,
   connectTimeoutMs: 5_000,

@@ -90,6 +90,11 @@ export class Pool implements ConnectionHome {
     return this.#size === 0 && this.#waiting.size === 0;
   }
 
+  /** True when a connection can be had for a lane without keeping those who need one of their own from it. */
+  get canSpare(): boolean {
+    return this.#waiting.size === 0 && (this.#idle.length > 0 || this.#size < this.#options.poolSize / 2);
+  }
+
   /** A free connection at once, best one with these settings; null: it takes a wait. */
   take(settings: SettingsSet): ServerConnection | null {
     if (this.#waiting.size > 0) return null;

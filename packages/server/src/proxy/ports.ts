@@ -21,6 +21,9 @@ export interface ProxyStats {
   readonly writes: number;
   /** Reads by the member that answered them, the primary's among them. */
   readonly reads: Readonly<Record<string, number>>;
+  /** Of the reads, those on connections that several clients share at a time, and how many such connections there are. */
+  readonly laneReads: number;
+  readonly lanes: number;
   /** Units of work that were run a second time on the primary, by SQLSTATE or `lost`. */
   readonly retries: Readonly<Record<string, number>>;
   readonly refusedLogins: number;

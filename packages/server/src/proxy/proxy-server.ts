@@ -10,6 +10,7 @@ import { Freshness } from './freshness.ts';
 import { Greetings } from './greetings.ts';
 import { type Opening, openClient, type TlsMaterial } from './handshake.ts';
 import { ClusterWatch } from './hold.ts';
+import { Lanes } from './lanes.ts';
 import type { ProxyOptions } from './options.ts';
 import { joinToPrimary } from './passthrough.ts';
 import { Pools, poolUser } from './pools.ts';
@@ -70,6 +71,7 @@ export class ProxyServer {
     const freshness = new Freshness(this.#options, this.#source.current());
     const watch = new ClusterWatch(this.#source, this.#options.maxHeld, () => this.#onTopology(), this.#onEvent);
     const secrets = new Secrets(this.#options, () => this.#addresses(watch));
+    const pools = new Pools(this.#options);
     const context: SessionContext = {
       options: this.#options,
       watch,
@@ -78,7 +80,8 @@ export class ProxyServer {
       statements: this.statements,
       onEvent: this.#onEvent,
       databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
-      pools: new Pools(this.#options),
+      pools,
+      lanes: new Lanes(pools, this.#options),
       greetings: new Greetings(),
     };
     const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, socket => void this.#serve(socket));
@@ -104,6 +107,7 @@ export class ProxyServer {
     running.freshness.stop();
     running.secrets.end();
     running.context.databases.stop();
+    running.context.lanes.stop();
     running.context.pools.stop();
     await closed;
   }
@@ -122,6 +126,8 @@ export class ProxyServer {
       held: running?.watch.held ?? 0,
       writes: this.#stats.writes,
       reads: Object.fromEntries(this.#stats.reads),
+      laneReads: this.#stats.laneReads,
+      lanes: running?.context.lanes.count ?? 0,
       retries: Object.fromEntries(this.#stats.retries),
       refusedLogins: this.#stats.refusedLogins,
       cancels: this.#stats.cancels,
@@ -146,6 +152,7 @@ export class ProxyServer {
     running.freshness.follow(topology);
     running.secrets.onTerm(topology.term);
     running.context.pools.onTopology(topology);
+    running.context.lanes.onTopology(topology);
     for (const client of this.#clients.values()) client.session?.onTopology();
   }
 

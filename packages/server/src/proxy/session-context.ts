@@ -2,6 +2,7 @@ import type { Databases } from './databases.ts';
 import type { Freshness } from './freshness.ts';
 import type { Greetings } from './greetings.ts';
 import type { ClusterWatch } from './hold.ts';
+import type { Lanes } from './lanes.ts';
 import type { ProxyOptions } from './options.ts';
 import type { Pools } from './pools.ts';
 import type { ProxyEvent } from './ports.ts';
@@ -19,5 +20,6 @@ export interface SessionContext {
   /** Statements are classified per database: functions differ. */
   readonly databases: Databases;
   readonly pools: Pools;
+  readonly lanes: Lanes;
   readonly greetings: Greetings;
 }

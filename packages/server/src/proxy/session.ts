@@ -10,6 +10,8 @@ import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, p
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
+import type { LaneRead, LaneRider } from './lane.ts';
+import { learnRun, mayRide } from './lanes.ts';
 import { judgeLoss } from './loss.ts';
 import { Superseded } from './pool.ts';
 import type { PoolUser } from './pools.ts';
@@ -29,6 +31,10 @@ import { UnitQueue } from './unit-queue.ts';
 const STREAMED: ReadonlySet<number> = new Set([Frontend.copyData]);
 /** A client that does not close its side after the proxy has ended the session is cut off. */
 const LINGER_MS = 5_000;
+/** So many units after the last one that was sent ahead, a client counts as one that waits for each answer. */
+const PIPELINED_UNITS = 64;
+/** Noted for an answer that was too large for a lane, of which the size is not known. */
+const TOO_LARGE_BYTES = 1024 * 1024;
 
 /** Whether the head of the queue was sent or answered, or must wait. */
 type Dispatch = 'served' | 'blocked';
@@ -47,7 +53,7 @@ export interface SessionRequest {
  * One client from its first ReadyForQuery on. Its units of work run strictly in order; the next one is sent ahead only to the connection that
  * works already. Everything that may let the head of the queue go on ends in #pump, which decides anew from the state as it is then.
  */
-export class Session implements UnitReceiver, FlightObserver {
+export class Session implements UnitReceiver, FlightObserver, LaneRider {
   readonly #context: SessionContext;
   readonly #socket: Socket;
   readonly #client: ClientStream;
@@ -60,6 +66,10 @@ export class Session implements UnitReceiver, FlightObserver {
   readonly #servers: SessionServers;
   readonly #queue: UnitQueue = new UnitQueue();
   readonly #onEnd: () => void;
+  /** The read that a lane carries for this client. */
+  #laneRead: LaneRead | null = null;
+  /** The client sends ahead: a connection of its own serves its pipeline better than a place in a lane. Counts down. */
+  #pipelined = 0;
   /** The head of the queue waits for something whose end pumps. */
   #blocked = false;
   #pumping = false;
@@ -124,6 +134,8 @@ export class Session implements UnitReceiver, FlightObserver {
   }
 
   onUnit(unit: ClientUnit): void {
+    if (this.#laneRead !== null || this.#flights.size > 0) this.#pipelined = PIPELINED_UNITS;
+    else if (this.#pipelined > 0) this.#pipelined -= 1;
     this.#queue.put(unit);
     this.#pump();
   }
@@ -218,7 +230,7 @@ export class Session implements UnitReceiver, FlightObserver {
   #serveHead(): boolean {
     const unit = this.#queue.head;
     // A client that does not read its answers gets no new ones.
-    if (unit === undefined || (unit.sent === 0 && this.#socket.writableNeedDrain)) return false;
+    if (unit === undefined || this.#laneRead !== null || (unit.sent === 0 && this.#socket.writableNeedDrain)) return false;
     if (unit.sent === 0 && this.#mustYield()) return false;
     const losses = this.#losses;
     if (this.#dispatch(unit) === 'blocked') return losses !== this.#losses;
@@ -396,8 +408,22 @@ export class Session implements UnitReceiver, FlightObserver {
 
   #dispatchToReplica(unit: ClientUnit, server: RoutableServer, because: string): Dispatch {
     const { term } = this.#context.watch.topology;
+    if (this.#pipelined === 0 && mayRide(unit, this.#state.settings.current) && this.#ride(unit, server, term, because)) return 'served';
     const connection = this.#servers.take(server, 'replica', term, this.#state.settings.current);
     return connection === null ? this.#block(this.#openReplica(unit, server, term)) : this.#dispatchReplica(unit, connection, because);
+  }
+
+  /** Sends the read on a lane, among those of other clients. False: there is no room on one. */
+  #ride(unit: ClientUnit, server: RoutableServer, term: number, because: string): boolean {
+    const { lanes, freshness } = this.#context;
+    const settings = this.#state.settings.current;
+    const { user } = this.#servers;
+    this.#laneRead = lanes.send({ unit, rider: this, server, term, user, settings, sending: this.#sending });
+    if (this.#laneRead === null) return false;
+    freshness.started(server.id);
+    this.#state.last = { member: server.id, because };
+    unit.attempts += 1;
+    return true;
   }
 
   #dispatchReplica(unit: ClientUnit, connection: ServerConnection, because: string): Dispatch {
@@ -536,7 +562,10 @@ export class Session implements UnitReceiver, FlightObserver {
     const read = unit.demand === 'replica' && flight.before === 'I';
     if (read) stats.countRead(from.member);
     if (from.role === 'replica') {
-      freshness.finished(from.member, performance.now() - flight.sentAtMs);
+      const ms = performance.now() - flight.sentAtMs;
+      freshness.finished(from.member, ms);
+      const [text] = unit.texts;
+      if (text !== undefined && unit.statements.length === 1) learnRun(text, ms, flight.bytes);
       freshness.noteReplicaRead(from.member, this.#state.causality);
       return;
     }
@@ -549,6 +578,54 @@ export class Session implements UnitReceiver, FlightObserver {
     from.tainted ||= mayHide;
     if (this.#state.finishedOnPrimary(flight, status, mayHide)) freshness.noteCommit(this.#state.causality);
     else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);
+  }
+
+  onLaneAnswer(read: LaneRead, from: ServerConnection, serviceMs: number): void {
+    const { stats, freshness } = this.#context;
+    this.#laneRead = null;
+    stats.countRead(from.member);
+    stats.laneReads += 1;
+    freshness.finished(from.member, performance.now() - read.sentAtMs);
+    freshness.noteReplicaRead(from.member, this.#state.causality);
+    const [text] = read.unit.texts;
+    if (text !== undefined) learnRun(text, serviceMs, read.bytes);
+    for (const part of read.parts) this.#client.add(part);
+    this.#pump();
+    this.flushClient();
+  }
+
+  onLaneRefusal(read: LaneRead, from: ServerConnection, cause: ErrorFields): void {
+    this.#context.freshness.abandoned(from.member);
+    this.onRefused({ unit: read.unit, from }, cause);
+    this.#runAlone(read);
+  }
+
+  onLaneLeft(read: LaneRead, from: ServerConnection, why: 'lost' | 'shed' | 'too-large'): void {
+    const { stats, freshness } = this.#context;
+    stats.countRetry(`lane-${why}`);
+    if (why === 'lost') freshness.failed(from.member, 'started');
+    else freshness.abandoned(from.member);
+    const [text] = read.unit.texts;
+    if (why === 'too-large' && text !== undefined) learnRun(text, 0, TOO_LARGE_BYTES);
+    this.#runAlone(read);
+  }
+
+  #runAlone(read: LaneRead): void {
+    this.#laneRead = null;
+    read.unit.alone = true;
+    this.#queue.putBack([read.unit]);
+    this.#pump();
+    this.flushClient();
+  }
+
+  /** What the lane still says is not for this client any more. */
+  #leaveLane(): ClientUnit | null {
+    const read = this.#laneRead;
+    if (read === null) return null;
+    this.#laneRead = null;
+    read.rider = null;
+    this.#context.freshness.abandoned(this.#state.last?.member ?? '');
+    return read.unit;
   }
 
   onSettled({ from }: Flight, status: TransactionStatus): void {
@@ -567,7 +644,7 @@ export class Session implements UnitReceiver, FlightObserver {
     else if (settings.hasTouched) this.#block(learnSettings(primary, this.#state).catch(unknown));
   }
 
-  onRefused({ unit, from }: Flight, cause: ErrorFields): void {
+  onRefused({ unit, from }: Pick<Flight, 'unit' | 'from'>, cause: ErrorFields): void {
     this.#context.stats.countRetry(cause.code);
     unit.primaryBecause = `${from.member} refused it: ${cause.message}`;
     if (cause.code === '25006') {
@@ -637,7 +714,13 @@ export class Session implements UnitReceiver, FlightObserver {
   /** A cancel request: ends what runs, or the wait for a server. Resolves when the server has taken note. */
   async cancel(): Promise<void> {
     this.#context.stats.cancels += 1;
-    if (this.#cancelWait !== null) this.#cancelWait();
+    const riding = this.#leaveLane();
+    if (riding !== null) {
+      // The server is not asked: it may be at another client's read by now.
+      this.#tellFailure(riding, canceled(), 'I');
+      this.#pump();
+      this.flushClient();
+    } else if (this.#cancelWait !== null) this.#cancelWait();
     else await this.#flights.head?.from.cancel(this.#context.options.connectTimeoutMs);
   }
 
@@ -652,6 +735,7 @@ export class Session implements UnitReceiver, FlightObserver {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancelWait?.();
+    this.#leaveLane();
     this.#client.flush();
     this.#socket.end();
     // What the client still says is read and dropped, so that its end is noticed.

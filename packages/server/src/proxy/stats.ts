@@ -6,6 +6,8 @@ export class StatsCounter {
   readonly reads: Map<string, number> = new Map();
   readonly retries: Map<string, number> = new Map();
   writes = 0;
+  /** Reads answered on connections that several clients share. */
+  laneReads = 0;
   refusedLogins = 0;
   cancels = 0;
 
@@ -19,7 +21,10 @@ export class StatsCounter {
 
   /** The answer to `SHOW understudy.stats` and its like. */
   table(_table: RouterTable): LocalResult {
-    const rows: (readonly [string, string])[] = [['writes', String(this.writes)]];
+    const rows: (readonly [string, string])[] = [
+      ['writes', String(this.writes)],
+      ['reads.lanes', String(this.laneReads)],
+    ];
     for (const [member, count] of this.reads) rows.push([`reads.${member}`, String(count)]);
     for (const [cause, count] of this.retries) rows.push([`retries.${cause}`, String(count)]);
     return { columns: ['name', 'value'], rows, tag: 'SHOW' };

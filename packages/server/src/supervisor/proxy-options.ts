@@ -21,6 +21,7 @@ export function proxyOptions(settings: Settings, port: number, routerPassword: s
     poolSize: settings.proxy.poolSize,
     maxServerConnections: settings.proxy.maxServerConnections,
     queueTimeoutMs: settings.proxy.queueTimeoutMs,
+    lanes: settings.proxy.lanes,
     serverIdleMs: settings.proxy.serverIdleMs,
   };
 }
