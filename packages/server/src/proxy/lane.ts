@@ -142,7 +142,8 @@ export class Lane implements ServerConnectionOwner {
     // The server ends the connection: what that means is decided when it is gone.
     if (fields.severity === 'FATAL' || fields.severity === 'PANIC') return;
     const stale = isStalePlan(fields, chunk, start, end);
-    if (stale) for (const { statement } of read.unit.messages) if (statement?.onServers) this.connection.prepared.retire(statement.onServers);
+    if (stale)
+      for (const { statement } of read.unit.messages) if (statement?.onServers) this.connection.prepared.retire(statement.onServers);
     if (stale || TRY_ON_PRIMARY.has(fields.code)) {
       read.refusal = fields;
       return;

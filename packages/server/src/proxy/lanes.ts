@@ -9,7 +9,7 @@ import type { Acquisition } from './pool.ts';
 import type { Pools, PoolUser } from './pools.ts';
 import type { SendContext } from './send-unit.ts';
 import type { ServerConnection } from './server-connection.ts';
-import { applySettings } from './session-servers.ts';
+import { applySettings } from './server-settings.ts';
 import type { SettingsSet } from './settings-set.ts';
 
 /** Lanes to one server for clients of the same user, database and settings. */
@@ -183,7 +183,7 @@ export class Lanes {
   #sweep(): void {
     const now = performance.now();
     for (const [key, group] of this.#groups) {
-      for (const lane of [...group.lanes]) {
+      for (const lane of group.lanes.slice()) {
         lane.shedIfStalled(now);
         if (lane.depth > 0 || now - lane.emptySinceMs < IDLE_MS) continue;
         group.lanes.splice(group.lanes.indexOf(lane), 1);
@@ -195,7 +195,7 @@ export class Lanes {
 
   onTopology(topology: Topology): void {
     for (const group of this.#groups.values()) {
-      for (const lane of [...group.lanes]) {
+      for (const lane of group.lanes.slice()) {
         const { member } = lane.connection;
         if (!topology.replicas.some(r => r.id === member)) lane.destroy(new Error(`${member} is no replica any more`));
       }
@@ -206,7 +206,7 @@ export class Lanes {
     clearInterval(this.#sweeper);
     for (const group of this.#groups.values()) {
       group.opening?.cancel();
-      for (const lane of [...group.lanes]) lane.destroy(new Error('the proxy stops'));
+      for (const lane of group.lanes.slice()) lane.destroy(new Error('the proxy stops'));
     }
     this.#groups.clear();
   }

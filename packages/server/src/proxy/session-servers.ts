@@ -6,7 +6,7 @@ import type { ServerConnection, ServerConnectionOwner } from './server-connectio
 import type { SessionContext } from './session-context.ts';
 import type { SessionState } from './session-state.ts';
 import { readSettings } from './settings.ts';
-import { SettingsSet, settingsPatch } from './settings-set.ts';
+import { SettingsSet } from './settings-set.ts';
 
 /** Units that a session may run on a connection without giving it back, while others wait for one. */
 const FAIR_UNITS = 64;
@@ -141,21 +141,6 @@ async function cleanUp(connection: ServerConnection, { pools }: SessionContext):
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Gives the connection the session's settings. */
-export async function applySettings(connection: ServerConnection, wanted: SettingsSet): Promise<void> {
-  const patch = settingsPatch(connection.applied, wanted);
-  if (patch === null) return;
-  await connection.ask(patch);
-  connection.applied = wanted;
-}
-
-/** Takes back every setting of the session before, known or not. */
-export async function resetSettings(connection: ServerConnection): Promise<void> {
-  await connection.ask('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL');
-  connection.applied = SettingsSet.EMPTY;
-  connection.tainted = false;
 }
 
 /** Learns from the connection what the settings that were touched are now. */

@@ -4,7 +4,8 @@ import type { Reported } from './reported.ts';
 import { StatementRefused } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
 import type { SessionContext } from './session-context.ts';
-import { applySettings, type SessionServers } from './session-servers.ts';
+import { applySettings } from './server-settings.ts';
+import type { SessionServers } from './session-servers.ts';
 import type { SettingsSet } from './settings-set.ts';
 
 /** Pause before a server that refused to be connected to is tried again, when no news comes before. */

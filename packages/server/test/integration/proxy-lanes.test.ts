@@ -9,7 +9,11 @@ import { client, openProxyBench, type ProxyBench, secondProxy } from './proxy-fi
 
 const ROWS = 400;
 /** The text of each row, of a size between nothing and some kilobytes, so that a reply of another row can never look right. */
-const textOf = (id: number): string => `${id}:${createHash('md5').update(String(id)).digest('hex').repeat((id * 7) % 90)}`;
+const textOf = (id: number): string =>
+  `${id}:${createHash('md5')
+    .update(String(id))
+    .digest('hex')
+    .repeat((id * 7) % 90)}`;
 const READ = 'SELECT id, text FROM carried WHERE id = $1';
 
 /** Numbers that are the same at each run (mulberry32). */
@@ -57,11 +61,19 @@ describe('reads of many clients in lanes', () => {
         for (let i = 0; i < 60; i++) {
           const id = Math.floor(random() * ROWS);
           const kind = random();
-          if (kind < 0.1) await expect(c.query('SELECT id / (id - $1) AS x FROM carried WHERE id = $1', [id])).rejects.toMatchObject({ code: '22012' });
-          else if (kind < 0.2) await expect(c.query({ text: 'SELECT nothing FROM carried WHERE id = $1', values: [id] })).rejects.toMatchObject({ code: '42703' });
+          if (kind < 0.1)
+            await expect(c.query('SELECT id / (id - $1) AS x FROM carried WHERE id = $1', [id])).rejects.toMatchObject({ code: '22012' });
+          else if (kind < 0.2)
+            await expect(c.query({ text: 'SELECT nothing FROM carried WHERE id = $1', values: [id] })).rejects.toMatchObject({
+              code: '42703',
+            });
           else if (kind < 0.5) expect((await c.query({ name: 'read', text: READ, values: [id] })).rows).toEqual([{ id, text: textOf(id) }]);
-          else if (kind < 0.6) expect((await c.query(`SELECT id, text FROM carried WHERE id = ${id}`)).rows).toEqual([{ id, text: textOf(id) }]);
-          else if (kind < 0.65) expect((await c.query('SELECT $1::int AS n FROM carried WHERE id < 100', [n])).rows).toEqual(Array(100).fill({ n }));
+          else if (kind < 0.6)
+            expect((await c.query(`SELECT id, text FROM carried WHERE id = ${id}`)).rows).toEqual([{ id, text: textOf(id) }]);
+          else if (kind < 0.65)
+            expect((await c.query('SELECT $1::int AS n FROM carried WHERE id < 100', [n])).rows).toEqual(
+              Array.from({ length: 100 }, () => ({ n })),
+            );
           else expect((await c.query(READ, [id])).rows).toEqual([{ id, text: textOf(id) }]);
         }
         await c.end();
@@ -76,12 +88,21 @@ describe('reads of many clients in lanes', () => {
     let over = false;
     const killing = (async () => {
       while (!over) {
-        await sql(on.replicas[0] as never, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND application_name = 'rider' ORDER BY random() LIMIT 1");
+        await sql(
+          on.replicas[0] as never,
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres' AND application_name = 'rider' ORDER BY random() LIMIT 1",
+        );
         await new Promise(resolve => setTimeout(resolve, 20));
       }
     })();
     const run = (id: number): Buffer =>
-      Buffer.concat([frontend.parse('', READ), frontend.bind('', '', [String(id)]), frontend.describe({ kind: 'portal', name: '' }), frontend.execute(), frontend.SYNC]);
+      Buffer.concat([
+        frontend.parse('', READ),
+        frontend.bind('', '', [String(id)]),
+        frontend.describe({ kind: 'portal', name: '' }),
+        frontend.execute(),
+        frontend.SYNC,
+      ]);
     await Promise.all(
       Array.from({ length: 16 }, async (_, n) => {
         let c = await WireClient.login(on.port, 'postgres', CREDENTIALS.superuser, { application_name: 'rider' });
@@ -96,7 +117,10 @@ describe('reads of many clients in lanes', () => {
             c.send(bytes.subarray(at));
           } else c.send(bytes);
           const cancels = random() < 0.15;
-          if (cancels && c.key !== null) connect({ host: '127.0.0.1', port: on.port }).on('error', () => undefined).end(cancelRequest(c.key));
+          if (cancels && c.key !== null)
+            connect({ host: '127.0.0.1', port: on.port })
+              .on('error', () => undefined)
+              .end(cancelRequest(c.key));
           if (random() < 0.05) {
             // Leaves without waiting for the answer; another comes in its place.
             await c.end();
@@ -134,7 +158,8 @@ describe('reads of many clients in lanes', () => {
     const [a, b] = [await client(on), await client(on)];
     await b.query("SET timezone = 'Asia/Tokyo'");
     const zone = async (c: pg.Client): Promise<unknown> =>
-      (await c.query("SELECT extract(timezone_hour FROM '2020-01-01 00:00'::timestamptz)::int AS h FROM carried WHERE id = $1", [1])).rows[0]?.h;
+      (await c.query("SELECT extract(timezone_hour FROM '2020-01-01 00:00'::timestamptz)::int AS h FROM carried WHERE id = $1", [1]))
+        .rows[0]?.h;
     for (let i = 0; i < 10; i++) expect([await zone(a), await zone(b)]).toEqual([0, 9]);
     const before = laneReads();
     const c = await client(on, { options: '-c statement_timeout=60000' });
