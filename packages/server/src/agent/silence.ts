@@ -1,4 +1,4 @@
-import type { Vitals } from '../postgres/index.ts';
+import { type Vitals, waitedSince } from '../postgres/index.ts';
 
 /** When the server and its observer waited for a processor for this share of a span, they were starved of it. */
 const STARVED_SHARE = 0.1;
@@ -12,8 +12,7 @@ const STARVED_WEIGHT = 1 / 8;
 export function countedMs(spanMs: number, limitMs: number, before: Vitals | null, after: Vitals | null): number {
   const span = Math.max(0, Math.min(spanMs, limitMs));
   if (before === null || after === null || after.stopped) return span;
-  const waitedMs = after.waitedForCpuMs - before.waitedForCpuMs;
-  return waitedMs >= spanMs * STARVED_SHARE ? span * STARVED_WEIGHT : span;
+  return waitedSince(before, after) >= spanMs * STARVED_SHARE ? span * STARVED_WEIGHT : span;
 }
 
 /**

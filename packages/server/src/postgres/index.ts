@@ -21,4 +21,4 @@ export { PostgresServer, type StartAs } from './server.ts';
 export { DEFAULT_SETTINGS, type Upstream } from './settings.ts';
 export type { SynchronousNames } from './synchronous-names.ts';
 export { installTls, type TlsSources } from './tls-files.ts';
-export { readVitals, type Vitals } from './vitals.ts';
+export { readVitals, type Vitals, waitedSince } from './vitals.ts';

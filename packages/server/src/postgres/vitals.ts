@@ -4,8 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 export interface Vitals {
   /** The postmaster was stopped by a signal (SIGSTOP, a debugger): it waits for nothing that could pass by itself. */
   readonly stopped: boolean;
-  /** How long its processes, and the threads of this one that asks it, were ready to run and were given no processor, in all, in milliseconds. */
-  readonly waitedForCpuMs: number;
+  /**
+   * How long each of its processes, and each thread of this one that asks it, was ready to run and was given no processor, in milliseconds since it
+   * began. One by one, since what a process had waited for is gone with it.
+   */
+  readonly waitedForCpuMs: ReadonlyMap<string, number>;
 }
 
 /** More children than this are not looked at: one of them that waits for a processor is sign enough. */
@@ -21,13 +24,20 @@ export function readVitals(postmasterPid: number): Vitals | null {
   if (stat === null || children === null) return null;
   const pids = [String(postmasterPid), ...children.split(' ').filter(Boolean).slice(0, MAX_CHILDREN)];
   const tasks = [...pids.map(pid => `/proc/${pid}`), ...ownThreads()];
-  const waitedForCpuMs = tasks.reduce((sum, task) => sum + parseSchedstat(read(`${task}/schedstat`) ?? ''), 0);
+  const waitedForCpuMs = new Map(tasks.map(task => [task, parseSchedstat(read(`${task}/schedstat`) ?? '')]));
   const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
   return { stopped: state === 'T' || state === 't', waitedForCpuMs };
 }
 
 function ownThreads(): readonly string[] {
   return readdirSync('/proc/self/task').map(id => `/proc/self/task/${id}`);
+}
+
+/** How long those that live now have waited for a processor since then, together, in milliseconds. */
+export function waitedSince(before: Vitals, now: Vitals): number {
+  let sumMs = 0;
+  for (const [task, ms] of now.waitedForCpuMs) sumMs += Math.max(0, ms - (before.waitedForCpuMs.get(task) ?? 0));
+  return sumMs;
 }
 
 /** The second number of /proc/PID/schedstat: nanoseconds spent waiting on a run queue (Documentation/scheduler/sched-stats.rst). */

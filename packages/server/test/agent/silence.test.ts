@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
+import type { Vitals } from '../../src/postgres/index.ts';
 import { countedMs, SilenceMeter } from '../../src/agent/silence.ts';
 
-const vitals = (waitedForCpuMs: number, stopped = false) => ({ stopped, waitedForCpuMs });
+const vitals = (waitedMs: number, stopped = false, others: Readonly<Record<string, number>> = {}): Vitals => ({
+  stopped,
+  waitedForCpuMs: new Map([['postmaster', waitedMs], ...Object.entries(others)]),
+});
 
 test.each([
   ['the system tells nothing', 250, null, null, 250],
@@ -10,7 +14,14 @@ test.each([
   ['the server waits for a processor', 250, vitals(100), vitals(200), 31.25],
   ['its processes wait for more than the span together', 250, vitals(100), vitals(2000), 31.25],
   ['it is stopped, on a busy machine too', 250, vitals(100), vitals(400, true), 250],
-  ['a child that had waited is gone', 250, vitals(400), vitals(100), 250],
+  ['a child that had waited is gone', 250, vitals(100, false, { child: 900 }), vitals(100), 250],
+  [
+    'a child that had waited is gone, and another one waits',
+    250,
+    vitals(100, false, { child: 900 }),
+    vitals(100, false, { next: 90 }),
+    31.25,
+  ],
   ['the observer itself did not run', 10_000, vitals(100), vitals(100), 500],
   ['neither of them ran', 10_000, vitals(100), vitals(9000), 62.5],
   ['the clock stands still', 0, vitals(100), vitals(100), 0],

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { parseSchedstat, readVitals } from '../../src/postgres/vitals.ts';
+import { parseSchedstat, readVitals, waitedSince } from '../../src/postgres/vitals.ts';
 
 test.each([
   ['1000000 2500000 7\n', 2.5],
@@ -29,7 +29,8 @@ test.runIf(process.platform === 'linux')('counts the waiting of children too', a
   await once(child, 'spawn');
   const { pid } = child as { pid: number };
   try {
-    await expect.poll(() => readVitals(pid)?.waitedForCpuMs ?? 0, { timeout: 20_000 }).toBeGreaterThan(50);
+    const before = readVitals(pid)!;
+    await expect.poll(() => waitedSince(before, readVitals(pid)!), { timeout: 20_000 }).toBeGreaterThan(50);
   } finally {
     process.kill(-pid, 'SIGKILL');
   }
