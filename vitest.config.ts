@@ -22,9 +22,17 @@ export default defineConfig({
         test: { ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000).test, fileParallelism: false },
       },
       {
-        ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000),
+        ...project(
+          'e2e',
+          ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          240_000,
+        ),
         test: {
-          ...project('e2e', ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/browser/**/*.test.ts'], 240_000).test,
+          ...project(
+            'e2e',
+            ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+            240_000,
+          ).test,
           fileParallelism: false,
         },
       },

@@ -59,7 +59,7 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       );
     }, 400_000);
 
-    it('a router that is cut off with an old primary stops strong reads, and goes on with those that promise less', async () => {
+    it('a router that is cut off together with an old primary stops strong reads, until it hears of the others again', async () => {
       const status = await machines.whenHealthy();
       const old = machines.addressOf(primaryOf(status).id);
       const [, proxy] = machines.proxies as [string, string];
