@@ -15,7 +15,14 @@ export interface RoutingSettings {
   readonly freshWaitMs: number;
   readonly onStale: 'wait' | 'primary' | 'error';
   readonly maxLagMs: number;
-  readonly readsOnPrimary: 'never' | 'fallback';
+  readonly readsOnPrimary: 'never' | 'fallback' | 'share';
+  readonly replicaMaxLagMs: number | null;
+  readonly replicaMaxLagBytes: number | null;
+  readonly zone: string | null;
+  readonly allowFunctions: readonly string[];
+  readonly denyFunctions: readonly string[];
+  readonly roleConsistency: Readonly<Record<string, ConsistencyLevel>>;
+  readonly databaseConsistency: Readonly<Record<string, ConsistencyLevel>>;
 }
 
 export interface ProxySettings {
@@ -88,6 +95,30 @@ const milliseconds = whole(0, 3_600_000);
 const timing = (name: keyof FailoverConfig, description: string) =>
   whole(1, 86_400_000).default(DEFAULT_FAILOVER[name]).describe(description);
 
+/** A list in YAML, or names parted by commas in the environment. */
+const names = z
+  .preprocess(
+    value => (typeof value === 'string' ? words(value) : value),
+    z
+      .array(z.string('must be a name').min(1, 'must not be empty').max(127, 'is too long'), 'must be a list of names')
+      .max(1000, 'is too long'),
+  )
+  .default([]);
+
+/** A map in YAML, or `name=level` parted by commas in the environment. */
+const levels = z
+  .preprocess(
+    value => (typeof value === 'string' ? Object.fromEntries(words(value).map(word => word.split('=', 2))) : value),
+    z.record(z.string().min(1, 'must not be empty').max(63, 'is too long'), oneOf(CONSISTENCY_LEVELS), 'must be a map of names to levels'),
+  )
+  .default({});
+
+const words = (text: string): string[] =>
+  text
+    .split(',')
+    .map(word => word.trim())
+    .filter(word => word !== '');
+
 const failover = z.strictObject({
   heartbeatMs: timing('heartbeatMs', 'A member reports itself this often.'),
   leaseMs: timing('leaseMs', 'A member that was not heard of for this long may be dead.'),
@@ -106,7 +137,25 @@ const routing = z.strictObject({
     .default('wait')
     .describe('When no replica is fresh enough: wait up to freshWaitMs and then take the primary, the primary at once, or an error.'),
   maxLagMs: milliseconds.default(1000).describe('The greatest age of what a read at level bounded may see.'),
-  readsOnPrimary: oneOf(['never', 'fallback']).default('fallback').describe('Whether the primary answers reads when no replica can.'),
+  readsOnPrimary: oneOf(['never', 'fallback', 'share'])
+    .default('fallback')
+    .describe('Whether the primary answers reads: never, when no replica can, or as one among the replicas.'),
+  replicaMaxLagMs: milliseconds
+    .nullable()
+    .default(null)
+    .describe('A replica further behind takes no reads until it is back at half of it.'),
+  replicaMaxLagBytes: size.nullable().default(null).describe('The same in bytes of WAL.'),
+  zone: z
+    .string('must be a name')
+    .min(1, 'must not be empty')
+    .max(63, 'is too long')
+    .nullable()
+    .default(null)
+    .describe('Zone of the router: replicas of the same zone are preferred.'),
+  allowFunctions: names.describe('Functions that may run on a replica though they are volatile or unknown.'),
+  denyFunctions: names.describe('Functions that must run on the primary.'),
+  roleConsistency: levels.describe('Levels for the sessions of a role, as role=level.'),
+  databaseConsistency: levels.describe('Levels for the sessions of a database, as database=level.'),
 });
 
 const proxy = z.strictObject({
@@ -211,10 +260,15 @@ interface JsonObjectSchema {
 
 interface JsonLeafSchema extends Partial<JsonObjectSchema> {
   readonly description?: string;
-  readonly default?: string | number | boolean | null;
+  readonly default?: string | number | boolean | null | object;
   readonly enum?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
+}
+
+/** Lists and maps are empty unless somebody fills them. */
+function plainDefault(value: JsonLeafSchema['default']): SettingDescription['default'] {
+  return value === undefined || typeof value === 'object' ? null : value;
 }
 
 function describeObject(object: JsonObjectSchema, prefix: string): readonly SettingDescription[] {
@@ -222,6 +276,6 @@ function describeObject(object: JsonObjectSchema, prefix: string): readonly Sett
     if (leaf.properties) return describeObject({ properties: leaf.properties }, `${prefix}${name}.`);
     const { description = '', enum: choices, minimum, maximum } = leaf;
     const range = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `${minimum} to ${maximum}` : '';
-    return [{ key: `${prefix}${name}`, description, default: leaf.default ?? null, values: choices ? choices.join(' | ') : range }];
+    return [{ key: `${prefix}${name}`, description, default: plainDefault(leaf.default), values: choices ? choices.join(' | ') : range }];
   });
 }

@@ -1,6 +1,7 @@
 export * from './causality.ts';
 export * from './choose.ts';
 export * from './floors.ts';
+export * from './lag-clock.ts';
 export * from './levels.ts';
 export * from './pick.ts';
 export * from './probes.ts';

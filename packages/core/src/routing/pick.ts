@@ -10,6 +10,12 @@ const INDIFFERENCE = 1.25;
 const LATENCY_FLOOR_MS = 0.5;
 /** Share of the reads that a new or returned replica may get at first. */
 const FIRST_SHARE = 0.1;
+/**
+ * What is known of a replica's speed grows old: one that was passed over for so many times its latency, within these bounds, is tried by one read.
+ * Without that a single slow answer (a cold cache, a long report) would keep a replica idle for as long as its peers can bear the load.
+ */
+const TRIAL_AFTER_LATENCIES = 50;
+const TRIAL_AFTER_MS = { least: 100, most: 1_000 } as const;
 /** Random draws before all candidates are looked through in turn. */
 const MAX_DRAWS = 6;
 
@@ -79,7 +85,7 @@ function pickAny(search: Search): ReplicaState | null {
   const { candidates, localCount } = search.view;
   const first = draw(search, 0, localCount, null);
   const second = first && localCount > 1 ? draw(search, 0, localCount, first) : null;
-  const best = shorter(search, first, second);
+  const best = tried(search, first, second) ?? shorter(search, first, second);
   return localCount === candidates.length ? best : shorter(search, best, draw(search, localCount, candidates.length, null));
 }
 
@@ -109,6 +115,21 @@ function draw(search: Search, from: number, to: number, except: ReplicaState | n
     if (candidate !== except && maySend(search, candidate)) return candidate;
   }
   return null;
+}
+
+/** Of two candidates the one that has had nothing to do for so long that it is time to try it; null when there is none. */
+function tried({ nowMs }: Search, first: ReplicaState | null, second: ReplicaState | null): ReplicaState | null {
+  if (first === null || second === null) return null;
+  const due = isDue(first, nowMs) ? first : isDue(second, nowMs) ? second : null;
+  // Noted at once: the answer may be long in coming, and one read at a time is enough.
+  if (due) due.triedAtMs = nowMs;
+  return due;
+}
+
+function isDue(replica: ReplicaState, nowMs: number): boolean {
+  if (replica.inFlight > 0) return false;
+  const patienceMs = Math.min(Math.max(replica.latencyMs * TRIAL_AFTER_LATENCIES, TRIAL_AFTER_MS.least), TRIAL_AFTER_MS.most);
+  return nowMs - Math.max(replica.lastFinishAtMs, replica.triedAtMs) >= patienceMs;
 }
 
 function shorter(search: Search, first: ReplicaState | null, second: ReplicaState | null): ReplicaState | null {

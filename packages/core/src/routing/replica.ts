@@ -27,7 +27,7 @@ export interface BalancePolicy {
 export const DEFAULT_BALANCE: BalancePolicy = {
   maxLagMs: null,
   maxLagBytes: null,
-  maxSilenceMs: 5_000,
+  maxSilenceMs: 1_500,
   slowStartMs: 5_000,
   ejectAfterFailures: 3,
   ejectionMs: 1_000,
@@ -61,6 +61,8 @@ export interface ReplicaState {
   /** Moving average of recent answers; 0 before the first. */
   latencyMs: number;
   lastFinishAtMs: number;
+  /** When it was last chosen only to learn how fast it is now. */
+  triedAtMs: number;
   failuresInRow: number;
   /** Takes no reads before this time. */
   ejectedUntilMs: number;
@@ -94,6 +96,7 @@ export function newReplica(server: RoutableServer, nowMs: number, start: 'warm' 
     inFlight: 0,
     latencyMs: 0,
     lastFinishAtMs: nowMs,
+    triedAtMs: Number.NEGATIVE_INFINITY,
     failuresInRow: 0,
     ejectedUntilMs: Number.NEGATIVE_INFINITY,
     ejectionsInRow: 0,
@@ -126,8 +129,12 @@ export function recordStart(replica: ReplicaState): void {
   replica.inFlight++;
 }
 
-/** Weight of the newest answer in the moving average, when answers follow each other closely. */
-const LATENCY_GAIN = 0.1;
+/**
+ * Weight of the newest answer in the moving average, when answers follow each other closely. A slow server gives no quick answer, but a quick one
+ * gives slow answers at times (a long statement, a cold cache): so a quick answer says more.
+ */
+const SLOWER_GAIN = 0.1;
+const FASTER_GAIN = 0.5;
 /** What is known of a replica's speed is worth half after so long without an answer: what was slow once is tried again, and judged by that. */
 const LATENCY_HALF_LIFE_MS = 5_000;
 
@@ -144,7 +151,8 @@ function remembered(idleMs: number): number {
 /** A statement was answered, be it with an SQL error: the server works. `latencyMs`: from sending to the end of the answer. */
 export function recordFinish(replica: ReplicaState, latencyMs: number, nowMs: number): void {
   if (replica.inFlight > 0) replica.inFlight--;
-  const gain = replica.latencyMs === 0 ? 1 : Math.max(LATENCY_GAIN, 1 - remembered(nowMs - replica.lastFinishAtMs));
+  const least = latencyMs < replica.latencyMs ? FASTER_GAIN : SLOWER_GAIN;
+  const gain = replica.latencyMs === 0 ? 1 : Math.max(least, 1 - remembered(nowMs - replica.lastFinishAtMs));
   replica.latencyMs += (latencyMs - replica.latencyMs) * gain;
   replica.lastFinishAtMs = nowMs;
   replica.failuresInRow = 0;

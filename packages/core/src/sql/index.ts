@@ -8,6 +8,7 @@ export * from './functions.ts';
 export * from './hints.ts';
 export * from './parser.ts';
 export * from './reasons.ts';
+export * from './replica-transaction.ts';
 export * from './router-commands.ts';
 export * from './settings.ts';
 export * from './statement.ts';

@@ -4,6 +4,7 @@ import {
   DEFAULT_READ_POLICY,
   EVENTUAL,
   ejectOutliers,
+  expectedLatencyMs,
   newReplica,
   newSessionCausality,
   type ReadPolicy,
@@ -130,6 +131,18 @@ describe('balance in simulation', () => {
       },
     });
     expect(share(outcome, 'slow')).toBeGreaterThan(0.25);
+  });
+
+  it('does not hold a cold first answer against a replica', () => {
+    const cold = machine('cold', 1);
+    recordFinish(cold.state, 40, 0);
+    const known = machine('known', 1);
+    recordFinish(known.state, 1, 0);
+    // One client: the load never makes `known` look slow.
+    const outcome = simulate([known, cold], { clients: 1, untilMs: 6000, seed: 10 });
+    expect(outcome.finished.get('cold')).toBeGreaterThan(0);
+    expect(expectedLatencyMs(cold.state, 6000)).toBeLessThan(3);
+    expect(share(outcome, 'cold')).toBeGreaterThan(0.2);
   });
 
   it('follows weights', () => {

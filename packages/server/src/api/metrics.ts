@@ -43,8 +43,23 @@ function memberMetrics(registry: Registry, status: StatusDocument): void {
   const inCohort = gauge(registry, 'member_in_cohort', "1 while the member's acknowledgement counts.", ['member']);
   const bytes = gauge(registry, 'member_replay_lag_bytes', 'WAL that the primary has flushed and the member has not replayed.', ['member']);
   const seconds = gauge(registry, 'member_replay_lag_seconds', 'Age of what a read on the member sees.', ['member']);
+  const stageBytes = gauge(registry, 'member_stage_lag_bytes', 'WAL that has not come so far, as the primary sees it.', [
+    'member',
+    'stage',
+  ]);
+  const stageSeconds = gauge(registry, 'member_stage_lag_seconds', 'How long ago the primary was where the stage is now.', [
+    'member',
+    'stage',
+  ]);
+  const paused = gauge(registry, 'member_replay_paused', '1 while an operator has paused replay.', ['member']);
   for (const member of status.members) {
     const labels = { member: member.id };
+    paused.set(labels, Number(member.replayPaused === true));
+    for (const [stage, lag] of Object.entries(member.lagStages ?? {})) {
+      if (lag === null) continue;
+      stageBytes.set({ ...labels, stage }, lag.bytes);
+      stageSeconds.set({ ...labels, stage }, lag.ms / 1000);
+    }
     up.set(labels, Number(member.state === 'running'));
     for (const each of ROLES) role.set({ ...labels, role: each }, Number(each === member.role));
     if (member.timeline !== null) timeline.set(labels, member.timeline);

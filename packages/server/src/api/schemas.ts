@@ -11,6 +11,8 @@ const port = z.number().int().min(1).max(65_535);
 const milliseconds = z.number().min(0);
 const details = z.record(z.string(), z.union([z.string(), z.number()]));
 
+const stageLag = z.strictObject({ bytes: count, ms: milliseconds }).nullable();
+
 const member = z.strictObject({
   id: memberId,
   role: z.enum(['primary', 'replica', 'none']),
@@ -23,6 +25,8 @@ const member = z.strictObject({
   replayLsn: lsn.nullable(),
   lagBytes: count.nullable(),
   lagMs: milliseconds.nullable(),
+  lagStages: z.strictObject({ sent: stageLag, written: stageLag, flushed: stageLag, replayed: stageLag }).optional(),
+  replayPaused: z.literal(true).optional(),
   inCohort: z.boolean(),
   detail: z.string().nullable(),
   agentPid: count.nullable(),

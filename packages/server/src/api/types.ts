@@ -40,10 +40,27 @@ export interface MemberStatus {
   readonly replayLsn: string | null;
   readonly lagBytes: number | null;
   readonly lagMs: number | null;
+  /** How far each stage of replication is behind the primary, as the primary sees it; absent when it streams to nobody of that name. */
+  readonly lagStages?: LagStages | undefined;
+  /** Replay was paused by an operator: the replica takes no reads. Absent when it is not. */
+  readonly replayPaused?: true | undefined;
   readonly inCohort: boolean;
   /** What it is doing, with progress, when it is neither running nor stopped. */
   readonly detail: string | null;
   readonly agentPid: number | null;
+}
+
+/** The way of WAL to a replica: sent by the primary, written and flushed by the replica, replayed there. Null: not known yet. */
+export interface LagStages {
+  readonly sent: StageLag | null;
+  readonly written: StageLag | null;
+  readonly flushed: StageLag | null;
+  readonly replayed: StageLag | null;
+}
+
+export interface StageLag {
+  readonly bytes: number;
+  readonly ms: number;
 }
 
 export interface RouterStatus {

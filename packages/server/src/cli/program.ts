@@ -93,10 +93,9 @@ function addLooking(program: Command, define: Define): void {
   define(program, 'events', 'Show what has happened, oldest first.', () => import('./commands/events.ts'))
     .option('--follow', 'go on as it happens, until Ctrl-C')
     .option('--limit <count>', 'at most so many, the newest', wholeNumber(1, 2000), 50);
-  define(program, 'explain', 'Say where a statement would run, and why.', () => import('./commands/explain.ts')).argument(
-    '<sql>',
-    'the statement',
-  );
+  define(program, 'explain', 'Say where a statement would run, and why.', () => import('./commands/explain.ts'))
+    .argument('<sql>', 'the statement')
+    .option('--database <name>', 'where its functions are looked up (default: postgres)');
 }
 
 function addOperations(program: Command, define: Define): void {

@@ -3,6 +3,7 @@ import {
   builtinRole,
   type FunctionCall,
   type FunctionFacts,
+  type FunctionOverrides,
   SqlClassifier,
   type SqlParser,
   type Unit,
@@ -18,7 +19,7 @@ const MAX_DATABASES = 100;
 const ASK_INTERVAL_MS = 2_000;
 
 /** User-defined functions by schema and name, the most volatile of each name. One row, since its size is the database's business. */
-const FUNCTIONS = `SELECT pg_catalog.json_agg(f) FROM (
+export const FUNCTIONS: string = `SELECT pg_catalog.json_agg(f) FROM (
   SELECT n.nspname AS schema, p.proname AS name, pg_catalog.max(p.provolatile::pg_catalog.text) AS volatility
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
   WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
@@ -28,7 +29,7 @@ const VOLATILITY: Readonly<Record<string, Volatility>> = { i: 'immutable', s: 's
 const STRENGTH: Readonly<Record<Volatility, number>> = { immutable: 0, stable: 1, volatile: 2 };
 
 /** What pg_proc said when it was last read. */
-class Functions implements FunctionFacts {
+export class Functions implements FunctionFacts {
   readonly #byName = new Map<string, Volatility>();
   readonly #byFullName = new Map<string, Volatility>();
 
@@ -64,6 +65,7 @@ export class Databases {
   readonly #options: ProxyOptions;
   readonly #parser: SqlParser;
   readonly #servers: () => readonly ServerAddress[];
+  readonly #overrides: FunctionOverrides;
   readonly #known = new Map<string, Database>();
   /** Units are never changed, so what was found out once holds. */
   readonly #hiding = new WeakMap<Unit, boolean>();
@@ -73,6 +75,7 @@ export class Databases {
     this.#options = options;
     this.#parser = parser;
     this.#servers = servers;
+    this.#overrides = { allow: new Set(options.functions.allow), deny: new Set(options.functions.deny) };
   }
 
   classifierOf(name: string): SqlClassifier {
@@ -119,7 +122,7 @@ export class Databases {
     if (database === undefined) {
       if (this.#known.size >= MAX_DATABASES) this.#known.delete(this.#known.keys().next().value as string);
       const functions = new Functions();
-      const classifier = new SqlClassifier({ parser: this.#parser, facts: functions });
+      const classifier = new SqlClassifier({ parser: this.#parser, facts: functions, overrides: this.#overrides });
       const texts = new Texts(classifier, () => ++this.#statementId);
       database = { classifier, texts, functions, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
       this.#known.set(name, database);

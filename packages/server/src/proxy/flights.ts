@@ -171,7 +171,8 @@ export class Flights implements ServerConnectionOwner {
     if (flight.replaced !== null) this.#client.add(flight.replaced.frame());
     this.#client.range(chunk, start, end);
     // A transaction that the grammar did not show must not stay open behind the session's back.
-    if (from.role === 'replica' && from.status !== 'I') from.destroy(new Error('a read opened a transaction on a replica'));
+    if (from.role === 'replica' && from.status !== 'I' && flight.after === 'I')
+      from.destroy(new Error('a read opened a transaction on a replica'));
     this.#observer.onSettled(flight, from.status);
   }
 

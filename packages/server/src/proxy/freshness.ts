@@ -1,21 +1,27 @@
 import { performance } from 'node:perf_hooks';
-import type { Lsn } from '@understudy/core/cluster';
+import type { MemberId } from '@understudy/core/cluster';
 import {
   type Choice,
   choose,
   type ConsistencyLevel,
   DEFAULT_READ_POLICY,
+  ejectOutliers,
+  EVENTUAL,
   type Floor,
   isCovered,
   isUsable,
+  LagClock,
   mergeFloors,
   newRouterCausality,
   noteCommit,
+  noteCommitElsewhere,
   noteFloor,
   notePrimaryRead,
   noteReplicaRead,
   observeReplay,
-  probeSent,
+  type Position,
+  primaryAsCandidate,
+  type Probes,
   type ReadPolicy,
   recordAbandoned,
   recordFailure,
@@ -24,24 +30,30 @@ import {
   type ReplicaState,
   replicasOf,
   requirement,
+  type RouteReason,
   type RouterCausality,
   type RouterView,
-  routerView,
   type RoutableServer,
+  routerView,
   satisfies,
   type SessionCausality,
   type Topology,
 } from '@understudy/core/routing';
-import { Monitor } from './monitor.ts';
+import { FreshWaits } from './fresh-waits.ts';
+import type { Replay } from './monitor.ts';
 import type { ProxyOptions } from './options.ts';
+import { type PollHost, ReplicaPoll } from './replica-poll.ts';
+import { PrimaryProbe, type ProbeHost, type ProbePurpose } from './primary-probe.ts';
+import { SharedCommits } from './shared-commits.ts';
 
-/** Polls of a replica while somebody waits for it, and while nobody does. */
-const FAST_POLL_MS = 1;
+/** How often the servers are asked while nobody waits for them. */
 const SLOW_POLL_MS = 250;
 /** After a commit that no read asks about, the floor is fetched all the same, so that it is known when the primary dies. */
 const IDLE_PROBE_MS = 5;
-/** Samples of the primary's position, to tell a replica's lag in time: the last 16 seconds. */
-const MAX_SAMPLES = 64;
+/** A bound in time is only as good as the samples of the primary: they are at most this share of it apart. */
+const SAMPLES_PER_BOUND = 4;
+/** Outliers in latency are looked for this often, in slow polls: every second. */
+const POLLS_PER_OUTLIER_CHECK = 4;
 
 /** What one read must see, fixed when it begins: commits that are acknowledged while it waits are not its business. */
 export interface ReadNeed {
@@ -58,42 +70,51 @@ export interface ReadRequest {
   readonly waitedMs: number;
 }
 
+/** A choice that ends by itself when something is heard. */
+type Wait = Extract<Choice, { readonly kind: 'wait-probe' | 'wait-replay' }>;
+
 /**
- * The effects around the pure core of routing: asks the servers where they are, keeps the answers, and wakes those who wait for them.
- * A probe of the primary is sent only when a read needs it or shortly after a commit; one answer serves all that waited.
+ * The effects around the pure core of routing: has the servers asked where they are, keeps the answers, and wakes those who wait for them.
+ * The primary is asked only when a read needs it or shortly after a commit.
  */
-export class Freshness {
+export class Freshness implements ProbeHost, PollHost {
   readonly #options: ProxyOptions;
   readonly #policy: ReadPolicy;
   readonly #causality: RouterCausality = newRouterCausality();
+  readonly #commits: SharedCommits;
+  readonly #waits: FreshWaits;
+  readonly lag: LagClock = new LagClock();
   #view: RouterView;
-  #primary: Monitor | null = null;
-  #probing = false;
-  readonly #monitors = new Map<string, { readonly monitor: Monitor; polling: boolean }>();
-  #states: ReplicaState[] = [];
+  #primary: PrimaryProbe | null = null;
+  readonly #polls = new Map<MemberId, ReplicaPoll>();
+  #states: ReadonlyMap<MemberId, ReplicaState> = new Map();
+  #sharing: ReplicaState | null = null;
   #probeTimer: NodeJS.Timeout | null = null;
   #slowTimer: NodeJS.Timeout | null = null;
-  readonly #waiting = new Set<() => void>();
-  readonly #samples: { readonly atMs: number; readonly lsn: Lsn }[] = [];
+  #slowPolls = 0;
   #stopped = false;
+  /** How often reads had to wait, by the reason. A read may wait for its floor and then for a replica. */
+  readonly waits: Map<RouteReason, number> = new Map();
   /** pg_control's system identifier as decimal text, to which tokens are bound; null until a primary has told it. */
   systemIdentifier: string | null = null;
 
-  constructor(options: ProxyOptions, topology: Topology) {
+  constructor(options: ProxyOptions, topology: Topology, commits: SharedCommits = new SharedCommits()) {
     this.#options = options;
-    const { freshWaitMs, onStale, readsOnPrimary } = options;
-    this.#policy = { ...DEFAULT_READ_POLICY, freshWaitMs, onStale, readsOnPrimary };
+    this.#commits = commits;
+    this.#policy = policyOf(options);
+    this.#waits = new FreshWaits(options.maxClients);
     this.#view = this.#viewOf(topology, 'warm');
-    this.#watchServers(topology, 'same-term');
+    this.#watchServers(topology);
+  }
+
+  get probes(): Probes {
+    return this.#causality.probes;
   }
 
   /** Begins to ask. Resolves when each server has been asked once, so that the first reads need not wait. */
   async start(): Promise<void> {
-    this.#slowTimer = setInterval(() => {
-      void this.#probe(isCovered(this.#causality.probes, this.#causality.mark) ? 'sample' : 'floor');
-      this.#pollAll();
-    }, SLOW_POLL_MS);
-    await Promise.all([this.#probe(), ...[...this.#monitors.keys()].map(id => this.#poll(id))]);
+    this.#slowTimer = setInterval(() => this.#slowPoll(), SLOW_POLL_MS);
+    await Promise.all([this.#primary?.ask('floor'), ...[...this.#polls.values()].map(poll => poll.ask())]);
   }
 
   stop(): void {
@@ -101,39 +122,50 @@ export class Freshness {
     if (this.#slowTimer) clearInterval(this.#slowTimer);
     if (this.#probeTimer) clearTimeout(this.#probeTimer);
     this.#primary?.end();
-    for (const { monitor } of this.#monitors.values()) monitor.end();
-    this.#wake();
+    for (const poll of this.#polls.values()) poll.end();
+    this.#waits.wakeAll();
   }
 
   follow(topology: Topology): void {
-    const term = topology.term === this.#view.topology.term ? 'same-term' : 'other-term';
     this.#view = this.#viewOf(topology, 'slow');
-    this.#watchServers(topology, term);
-    if (!isCovered(this.#causality.probes, this.#causality.mark)) void this.#probe();
+    this.#watchServers(topology);
+    this.#probe(this.#purpose());
     this.#pollAll();
-    this.#wake();
+    this.#waits.wakeAll();
   }
 
   #viewOf(topology: Topology, start: 'warm' | 'slow'): RouterView {
-    this.#states = replicasOf(topology, this.#states, performance.now(), start);
-    return routerView({ topology, replicas: this.#states, primary: null, causality: this.#causality, policy: this.#policy });
+    const now = performance.now();
+    const replicas = replicasOf(topology, [...this.#states.values()], now, start);
+    this.#sharing = this.#sharingPrimary(topology, now);
+    const primary = this.#sharing;
+    this.#states = new Map([...replicas, ...(primary ? [primary] : [])].map(state => [state.server.id, state]));
+    return routerView({ topology, replicas, primary, causality: this.#causality, policy: this.#policy });
   }
 
-  #watchServers(topology: Topology, term: 'same-term' | 'other-term'): void {
+  /** The primary among those who may be drawn for reads, if it is to share them. Its load is kept as long as it stays the primary of its timeline. */
+  #sharingPrimary({ primary, ...topology }: Topology, nowMs: number): ReplicaState | null {
+    if (this.#policy.readsOnPrimary !== 'share' || primary.kind === 'absent') return null;
+    const before = this.#sharing;
+    const same = before !== null && isSameServer(before.server, primary.server) && before.server.timeline === primary.server.timeline;
+    return same ? before : primaryAsCandidate(primary.server, { ...topology, primary }, nowMs);
+  }
+
+  #watchServers(topology: Topology): void {
     const server = topology.primary.kind === 'absent' ? null : topology.primary.server;
-    if (!sameServer(this.#primary?.server ?? null, server) || term === 'other-term') {
-      this.#primary?.end();
-      this.#primary = server === null ? null : new Monitor(server, this.#options);
-      // An answer that is still under way came from another primary or another life of this one.
-      this.#probing = false;
+    const probed = this.#primary;
+    if (probed === null || server === null || !isSameServer(probed.server, server) || probed.term !== topology.term) {
+      probed?.end();
+      this.#primary = server === null ? null : new PrimaryProbe(server, topology.term, this.#options, this);
     }
-    for (const [id, { monitor }] of this.#monitors) {
-      if (sameServer(monitor.server, topology.replicas.find(r => r.id === id) ?? null)) continue;
-      monitor.end();
-      this.#monitors.delete(id);
+    for (const [id, poll] of this.#polls) {
+      if (topology.replicas.some(replica => replica.id === id) && this.#states.get(id) === poll.state) continue;
+      poll.end();
+      this.#polls.delete(id);
     }
-    for (const replica of topology.replicas) {
-      if (!this.#monitors.has(replica.id)) this.#monitors.set(replica.id, { monitor: new Monitor(replica, this.#options), polling: false });
+    for (const { id } of topology.replicas) {
+      const state = this.#states.get(id);
+      if (state && !this.#polls.has(id)) this.#polls.set(id, new ReplicaPoll(state, this.#options, this));
     }
   }
 
@@ -141,10 +173,11 @@ export class Freshness {
 
   /** A commit is about to be acknowledged to a client. */
   noteCommit(session: SessionCausality): void {
+    this.#commits.note();
     noteCommit(this.#causality, session);
     this.#probeTimer ??= setTimeout(() => {
       this.#probeTimer = null;
-      if (!isCovered(this.#causality.probes, this.#causality.mark)) void this.#probe();
+      if (this.#purpose() === 'floor') this.#probe('floor');
     }, IDLE_PROBE_MS);
   }
 
@@ -152,51 +185,64 @@ export class Freshness {
     notePrimaryRead(this.#causality, session);
   }
 
-  noteReplicaRead(id: string, session: SessionCausality): void {
-    const state = this.#state(id);
+  noteReplicaRead(id: MemberId, session: SessionCausality): void {
+    const state = this.#states.get(id);
     if (state !== undefined) noteReplicaRead(state, session);
   }
 
-  started(id: string): void {
-    const state = this.#state(id);
+  started(id: MemberId): void {
+    const state = this.#states.get(id);
     if (state !== undefined) recordStart(state);
   }
 
-  finished(id: string, latencyMs: number): void {
-    const state = this.#state(id);
+  finished(id: MemberId, latencyMs: number): void {
+    const state = this.#states.get(id);
     if (state !== undefined) recordFinish(state, latencyMs, performance.now());
   }
 
-  abandoned(id: string): void {
-    const state = this.#state(id);
+  abandoned(id: MemberId): void {
+    const state = this.#states.get(id);
     if (state !== undefined) recordAbandoned(state);
   }
 
-  failed(id: string, sent: 'started' | 'not-started'): void {
-    const state = this.#state(id);
+  failed(id: MemberId, sent: 'started' | 'not-started'): void {
+    const state = this.#states.get(id);
     if (state !== undefined) recordFailure(state, sent, performance.now(), this.#policy.balance);
-  }
-
-  #state(id: string): ReplicaState | undefined {
-    return this.#states.find(s => s.server.id === id);
   }
 
   // ---- what sessions ask
 
   /** The need of a read that begins now. */
   needNow(): ReadNeed {
+    if (this.#commits.takeNews()) noteCommitElsewhere(this.#causality);
     return { mark: this.#causality.mark, floor: null };
   }
 
   choose(request: ReadRequest, need: ReadNeed, session: SessionCausality): Choice {
-    const choice = choose(this.#viewFor(need), { demand: 'replica', ...request }, session, performance.now(), Math.random);
-    if (choice.kind === 'wait-probe') void this.#probe();
+    const now = performance.now();
+    if (request.level.kind === 'bounded' && now - this.lag.sampledAtMs > request.level.maxLagMs / SAMPLES_PER_BOUND) {
+      this.#probe('sample');
+      this.#pollAll();
+    }
+    const choice = choose(this.#viewFor(need), { demand: 'replica', ...request }, session, now, Math.random);
+    if (choice.kind === 'wait-probe') this.#probe('floor');
+    if (choice.kind === 'wait-probe' || choice.kind === 'wait-replay')
+      this.waits.set(choice.reason, (this.waits.get(choice.reason) ?? 0) + 1);
     return choice;
   }
 
+  /** Resolves when it is worth choosing again. */
+  until(choice: Wait): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    if (choice.kind === 'wait-probe') return this.#waits.floor(choice.mark, choice.timeoutMs);
+    const over = this.#waits.replay(choice.floor.lsn, choice.timeoutMs);
+    this.#pollAll();
+    return over;
+  }
+
   /** Whether a read may be sent to this replica, on which other reads of the session are under way. */
-  mayFollow(id: string, level: ConsistencyLevel, need: ReadNeed, session: SessionCausality): boolean {
-    const state = this.#state(id);
+  mayFollow(id: MemberId, level: ConsistencyLevel, need: ReadNeed, session: SessionCausality): boolean {
+    const state = this.#states.get(id);
     if (state === undefined) return false;
     const view = this.#viewFor(need);
     const now = performance.now();
@@ -222,100 +268,90 @@ export class Freshness {
     return { ...this.#view, causality: { probes, mark: need.mark, floor: need.floor } };
   }
 
-  /** The floor of everything that the session did, for its token; null while the primary is being asked. */
+  /** The floor of everything that the session did, for its token; null while the primary is being asked: call again after {@link untilFloor}. */
   sessionFloor(session: SessionCausality): Floor | null {
     const needed = requirement({ kind: 'session' }, session, this.#view, performance.now());
     if (needed.kind === 'floor' && needed.onlyReplica === null && needed.floor.lsn > 0n) return needed.floor;
     if (needed.kind === 'floor' && isCovered(this.#causality.probes, 1))
       return mergeFloors(needed.floor, this.#causality.floor, this.#view.topology);
-    void this.#probe();
     return null;
   }
 
-  /** Resolves at the next news (a floor, a replay position, another topology), or when the time is up. */
-  news(timeoutMs: number): Promise<void> {
+  /** Resolves when the primary has said where it is now, or after so long. */
+  untilFloor(timeoutMs: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
-    return new Promise(resolve => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      this.#waiting.add(done);
-      this.#pollAll();
-    });
+    const over = this.#waits.floor(this.probes.sent + 1, timeoutMs);
+    this.#probe('floor');
+    return over;
   }
 
-  #wake(): void {
-    for (const done of this.#waiting) done();
+  /** What is known of each replica, for people. */
+  get replicas(): readonly ReplicaState[] {
+    return this.#view.candidates;
+  }
+
+  /** Reads that wait for a fresh replica now. */
+  get waiting(): number {
+    return this.#waits.size;
   }
 
   // ---- what servers answer
 
-  async #probe(purpose: 'floor' | 'sample' = 'floor'): Promise<void> {
-    const monitor = this.#primary;
-    if (this.#probing || monitor === null || this.#stopped) return;
-    this.#probing = true;
-    // A floor is raised only for those who ask: at rest the newest records of the log may not be on their way to any replica yet.
-    const number = purpose === 'floor' ? probeSent(this.#causality.probes) : null;
-    try {
-      const position = await monitor.probePrimary();
-      if (monitor !== this.#primary) return;
-      if (number !== null) noteFloor(this.#causality, number, position, this.#view.topology);
-      this.#samples.push({ atMs: performance.now(), lsn: position.lsn });
-      if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
-      this.systemIdentifier ??= await monitor.systemIdentifier();
-    } catch {
-      // No floor, no fresh read: the readers' own deadlines send them to the primary, which waits for one.
-    } finally {
-      if (monitor === this.#primary) this.#probing = false;
-    }
-    this.#wake();
+  get wantedLsn(): bigint | null {
+    return this.#stopped ? null : this.#waits.wantedLsn;
+  }
+
+  onFloor(number: number, position: Position): void {
+    noteFloor(this.#causality, number, position, this.#view.topology);
+    this.#waits.onFloor(this.probes.answered);
+  }
+
+  onIdentity(systemIdentifier: string): void {
+    this.systemIdentifier ??= systemIdentifier;
+  }
+
+  onReplay(state: ReplicaState, probe: number, timeline: number, { lsn, paused }: Replay): void {
+    const now = performance.now();
+    const seen = {
+      position: { timeline, lsn },
+      primaryLsn: this.lag.newest ?? 0n,
+      lagMs: this.lag.ageMs(lsn, now),
+      replayPaused: paused,
+      probe,
+    };
+    observeReplay(state, seen, now, this.#policy.balance);
+    // A replica that may not serve helps nobody who waits.
+    if (isUsable(state, EVENTUAL, now, this.#policy.balance)) this.#waits.onReplay(lsn);
+  }
+
+  // ---- asking
+
+  #purpose(): ProbePurpose {
+    return isCovered(this.probes, this.#causality.mark) ? 'sample' : 'floor';
+  }
+
+  #probe(purpose: ProbePurpose): void {
+    if (!this.#stopped) void this.#primary?.ask(purpose);
   }
 
   #pollAll(): void {
-    for (const id of this.#monitors.keys()) void this.#poll(id);
+    if (!this.#stopped) for (const poll of this.#polls.values()) void poll.ask();
   }
 
-  async #poll(id: string): Promise<void> {
-    const watched = this.#monitors.get(id);
-    const state = this.#state(id);
-    if (watched === undefined || state === undefined || watched.polling) return;
-    watched.polling = true;
-    const probe = probeSent(state.probes);
-    let heard = false;
-    try {
-      const lsn = await watched.monitor.replayLsn();
-      if (lsn !== null && this.#state(id) === state) {
-        const position = { timeline: state.server.timeline, lsn };
-        const primaryLsn = this.#samples.at(-1)?.lsn ?? 0n;
-        observeReplay(
-          state,
-          { position, primaryLsn, lagMs: this.#lagMs(lsn), replayPaused: false, probe },
-          performance.now(),
-          this.#policy.balance,
-        );
-        heard = true;
-      }
-    } catch {
-      // A replica that restarts may have replayed less than it had before: what is known of it is void.
-      state.observedAtMs = Number.NEGATIVE_INFINITY;
-    } finally {
-      watched.polling = false;
-    }
-    if (heard) this.#wake();
-    if (this.#waiting.size > 0 && !this.#stopped) setTimeout(() => void this.#poll(id), heard ? FAST_POLL_MS : SLOW_POLL_MS);
-  }
-
-  /** Upper bound of a replica's age: time since the newest sample of the primary that it has reached. */
-  #lagMs(replayed: Lsn): number {
-    const reached = this.#samples.findLast(s => s.lsn <= replayed);
-    if (reached === this.#samples.at(-1)) return 0;
-    return reached === undefined ? Number.POSITIVE_INFINITY : performance.now() - reached.atMs;
+  #slowPoll(): void {
+    this.#probe(this.#purpose());
+    this.#pollAll();
+    this.#slowPolls += 1;
+    if (this.#slowPolls % POLLS_PER_OUTLIER_CHECK === 0) ejectOutliers(this.#view.candidates, performance.now(), this.#policy.balance);
   }
 }
 
-function sameServer(a: RoutableServer | null, b: RoutableServer | null): boolean {
-  return a?.id === b?.id && a?.host === b?.host && a?.port === b?.port;
+function policyOf(options: ProxyOptions): ReadPolicy {
+  const { freshWaitMs, onStale, readsOnPrimary, zone, replicaMaxLagMs, replicaMaxLagBytes } = options;
+  const balance = { ...DEFAULT_READ_POLICY.balance, maxLagMs: replicaMaxLagMs, maxLagBytes: replicaMaxLagBytes };
+  return { balance, freshWaitMs, onStale, readsOnPrimary, zone };
+}
+
+function isSameServer(a: RoutableServer, b: RoutableServer): boolean {
+  return a.id === b.id && a.host === b.host && a.port === b.port;
 }

@@ -23,15 +23,23 @@ export type LossVerdict =
  * since the server may have run it all before it died.
  * @param status transaction status before the first of them
  * @param wrote whether the open transaction may have written before them
+ * @param role of the server: a replica commits nothing, so that nothing there has an unknown outcome
  */
-export function judgeLoss(lost: readonly LostUnit[], status: TransactionStatus, wrote: boolean): LossVerdict[] {
+export function judgeLoss(
+  lost: readonly LostUnit[],
+  status: TransactionStatus,
+  wrote: boolean,
+  role: 'primary' | 'replica' = 'primary',
+): LossVerdict[] {
   if (status === 'I' && lost.every(l => isRead(l.unit))) {
     return lost.map(l => (l.answered ? { kind: 'failed', failure: readInterrupted(), status: 'I' } : { kind: 'again' }));
   }
+  // A read-only transaction that has shown nothing yet begins anew elsewhere.
+  if (role === 'replica' && status === 'I' && lost.every(l => !l.answered && l.unit.complete)) return lost.map(() => ({ kind: 'again' }));
   let before = status;
   let unknown = false;
   // A server that gave up the first of them has begun none of the others.
-  for (const { unit } of lost[0]?.fatal === true ? [] : lost) {
+  for (const { unit } of lost[0]?.fatal === true || role === 'replica' ? [] : lost) {
     unknown ||= mayCommit(unit, before, wrote || before !== 'I');
     before = statusAfter(unit, before);
   }

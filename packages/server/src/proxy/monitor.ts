@@ -1,13 +1,22 @@
 import { performance } from 'node:perf_hooks';
 import type { Position, RoutableServer } from '@understudy/core/routing';
-import { type Lsn, parseLsn } from '@understudy/core/cluster';
+import { formatLsn, type Lsn, parseLsn } from '@understudy/core/cluster';
 import type { ProxyOptions } from './options.ts';
 import { ServerConnection } from './server-connection.ts';
 
 const PROBE_PRIMARY =
   "SELECT l, ('x' || substr(pg_catalog.pg_walfile_name(l), 1, 8))::bit(32)::int FROM pg_catalog.pg_current_wal_insert_lsn() AS l";
-const POLL_REPLICA = 'SELECT pg_catalog.pg_last_wal_replay_lsn()';
+const POLL_REPLICA =
+  "SELECT pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_is_in_recovery() AND pg_catalog.pg_get_wal_replay_pause_state() <> 'not paused'";
+/** First release with WAIT FOR LSN. */
+const WAIT_FOR_LSN_VERSION = 19;
 const RECONNECT_MS = 200;
+
+/** What a replica says of its replay. */
+export interface Replay {
+  readonly lsn: Lsn;
+  readonly paused: boolean;
+}
 
 /** One connection of the router role to one server, for positions; reconnects by itself, when asked. */
 export class Monitor {
@@ -30,11 +39,22 @@ export class Monitor {
     return { lsn: parseLsn(String(row[0])), timeline: Number(row[1]) };
   }
 
-  /** How far the replica has replayed. Null: it is no replica. */
-  async replayLsn(): Promise<Lsn | null> {
+  /** How far the replica has replayed, and whether an operator has paused it. Null: it is no replica. */
+  async replay(): Promise<Replay | null> {
     const [row] = await this.#ask(POLL_REPLICA);
     const text = row?.[0];
-    return text === null || text === undefined ? null : parseLsn(text);
+    return text === null || text === undefined ? null : { lsn: parseLsn(text), paused: row?.[1] === 't' };
+  }
+
+  /**
+   * From PostgreSQL 19 on the replica itself waits until it has replayed so far, at most so long, which spares polling. Timelines are not looked at by it,
+   * so what it says is not believed: ask {@link replay} afterwards. False: this release cannot, or the connection is not open yet.
+   */
+  async waitForReplay(lsn: Lsn, timeoutMs: number): Promise<boolean> {
+    const version = Number.parseInt(this.#connection?.parameters.get('server_version') ?? '0', 10);
+    if (version < WAIT_FOR_LSN_VERSION) return false;
+    await this.#ask(`WAIT FOR LSN '${formatLsn(lsn)}' WITH (TIMEOUT '${Math.ceil(timeoutMs)}ms', NO_THROW)`);
+    return true;
   }
 
   /** The cluster's identity, the same on all its servers. */

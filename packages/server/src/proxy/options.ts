@@ -17,7 +17,19 @@ export interface ProxyOptions {
   readonly freshWaitMs: number;
   /** What becomes of a read when no replica is fresh enough; see ReadPolicy. */
   readonly onStale: ReadPolicy['onStale'];
-  readonly readsOnPrimary: 'never' | 'fallback';
+  readonly readsOnPrimary: ReadPolicy['readsOnPrimary'];
+  /** A replica further behind takes no reads at all, whatever their level; null: no limit. */
+  readonly replicaMaxLagMs: number | null;
+  readonly replicaMaxLagBytes: number | null;
+  /** The router's own zone, whose replicas are preferred; null: zones do not matter. */
+  readonly zone: string | null;
+  /** Functions that the operator knows better; see FunctionOverrides. */
+  readonly functions: { readonly allow: readonly string[]; readonly deny: readonly string[] };
+  /** Levels for the sessions of a role or a database that ask for none; a role's counts before a database's. */
+  readonly levels: {
+    readonly roles: Readonly<Record<string, ConsistencyWish>>;
+    readonly databases: Readonly<Record<string, ConsistencyWish>>;
+  };
   /** How long work waits for a primary before it is refused with 57P03. */
   readonly holdTimeoutMs: number;
   /** Statements that may wait for a primary at once. */
@@ -67,6 +79,11 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   freshWaitMs: 20,
   onStale: 'wait',
   readsOnPrimary: 'fallback',
+  replicaMaxLagMs: null,
+  replicaMaxLagBytes: null,
+  zone: null,
+  functions: { allow: [], deny: [] },
+  levels: { roles: {}, databases: {} },
   holdTimeoutMs: 30_000,
   maxHeld: 10_000,
   maxClients: 10_000,

@@ -1,7 +1,6 @@
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import type { ConsistencyWish, RouteWish } from '@understudy/core/sql';
 import { backend, type BackendKey, negotiate } from '@understudy/wire';
 import { authenticate } from './client-login.ts';
 import { Databases } from './databases.ts';
@@ -15,7 +14,7 @@ import type { ProxyOptions } from './options.ts';
 import { joinToPrimary } from './passthrough.ts';
 import { Pools, poolUser } from './pools.ts';
 import type { ProxyEvent, ProxyStats, TopologySource } from './ports.ts';
-import { routerParameters, type RouterWishes } from './router-state.ts';
+import { type LoginWishes, wishesAtLogin } from './router-state.ts';
 import { type Identity, Secrets } from './secrets.ts';
 import { LoginRefused } from './server-login.ts';
 import { type ServerAddress, StatementRefused } from './server-connection.ts';
@@ -28,8 +27,6 @@ import { StatsCounter } from './stats.ts';
 
 /** The start does not wait longer than this for servers that do not answer. */
 const FIRST_POSITIONS_MS = 500;
-const ROUTES: ReadonlySet<string> = new Set<RouteWish>(['auto', 'primary', 'replica']);
-const LEVELS: ReadonlySet<string> = new Set<ConsistencyWish>(['strong', 'session', 'bounded', 'eventual']);
 
 interface Client {
   readonly key: BackendKey;
@@ -215,7 +212,8 @@ export class ProxyServer {
     const user = opening.parameters.get('user');
     if (user === undefined || user === '') throw noUser();
     if (this.#clients.size >= this.#options.maxClients) throw tooManyClients();
-    const wishes = this.#wishesOf(opening.parameters);
+    const asked = wishesAtLogin(opening.parameters, this.#options);
+    if (!asked.ok) throw protocolViolation(asked.message);
     const proven = await authenticate(socket, user, running.secrets, this.#options.tls?.cert ?? null, opening.rest).catch(
       async (error: unknown) => {
         if (error instanceof ProxyFailure && error.fields.code === '28P01') {
@@ -228,24 +226,14 @@ export class ProxyServer {
     if (proven === null) return;
     clearTimeout(limit);
     if (isReplication(opening.parameters.get('replication'))) await this.#replicate(opening, proven.identity, proven.rest);
-    else await this.#begin(opening, proven.identity, proven.rest, wishes, negotiated.minor);
-  }
-
-  /** What the client asks of the router when it connects. */
-  #wishesOf(parameters: ReadonlyMap<string, string>): RouterWishes {
-    const asked = routerParameters(parameters);
-    const route = asked.get('route') ?? 'auto';
-    const consistency = asked.get('consistency') ?? this.#options.consistency;
-    if (!ROUTES.has(route)) throw protocolViolation(`invalid value for understudy.route: "${route}"`);
-    if (!LEVELS.has(consistency)) throw protocolViolation(`invalid value for understudy.consistency: "${consistency}"`);
-    return { route: route as RouteWish, consistency: consistency as ConsistencyWish, maxLagMs: this.#options.maxLagMs };
+    else await this.#begin(opening, proven.identity, proven.rest, asked, negotiated.minor);
   }
 
   async #begin(
     opening: Extract<Opening, { kind: 'startup' }>,
     identity: Identity,
     rest: Buffer,
-    wishes: RouterWishes,
+    asked: Extract<LoginWishes, { ok: true }>,
     minor: number,
   ): Promise<void> {
     const running = this.#running;
@@ -257,7 +245,8 @@ export class ProxyServer {
       socket: opening.socket,
       user: poolUser(identity, opening.parameters.get('database') ?? identity.user, fixed),
       settings,
-      wishes,
+      wishes: asked.wishes,
+      token: asked.token,
       onEnd: () => this.#clients.delete(key.processId),
     });
     this.#clients.set(key.processId, { key, session, end: failure => session.fail(failure) });

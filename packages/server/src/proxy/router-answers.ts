@@ -1,9 +1,9 @@
 import { formatToken, noteToken, readToken } from '@understudy/core/routing';
-import type { RouterCommand } from '@understudy/core/sql';
+import type { RouterCommand, RouterTable } from '@understudy/core/sql';
 import type { ClientUnit } from './client-unit.ts';
-import { mixedRouterCommand, ProxyFailure } from './errors.ts';
+import { inFailedTransaction, mixedRouterCommand, ProxyFailure } from './errors.ts';
 import { type LocalResult, tagOnly } from './local-answer.ts';
-import { applySetting, showVariable } from './router-state.ts';
+import { showVariable } from './router-state.ts';
 import type { SessionContext } from './session-context.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -28,11 +28,12 @@ export function runRouterUnit(
 }
 
 function runRouterCommand(command: RouterCommand, state: SessionState, context: SessionContext): LocalResult | ProxyFailure | 'wait' {
+  if (state.status === 'E') return inFailedTransaction();
   switch (command.kind) {
     case 'set': {
       const { setting } = command;
       if (setting.name === 'token') return takeToken(setting.value ?? '', state, context);
-      state.wishes = applySetting(state.wishes, setting, state.defaults);
+      state.scopes.set(setting, command.scope, state.status === 'I' ? 'outside' : 'inside');
       return tagOnly('SET');
     }
     case 'show': {
@@ -40,15 +41,24 @@ function runRouterCommand(command: RouterCommand, state: SessionState, context: 
       return token === null ? 'wait' : showVariable(command.variable, state.wishes, token, state.last);
     }
     case 'show-table':
-      return context.stats.table(command.table);
+      return withWaits(context.stats.table(command.table), command.table, context);
     case 'invalid':
       return invalid(command.sqlState, command.message);
   }
 }
 
-function takeToken(text: string, state: SessionState, { freshness, watch }: SessionContext): LocalResult | ProxyFailure {
+/** What is known of waits belongs to the statistics too. */
+function withWaits(result: LocalResult, table: RouterTable, { freshness }: SessionContext): LocalResult {
+  if (table !== 'stats') return result;
+  return { ...result, rows: [...result.rows, ...[...freshness.waits].map(([reason, n]) => [`waits.${reason}`, String(n)] as const)] };
+}
+
+/** The session's reads see from now on what the token's did. */
+export function takeToken(text: string, state: SessionState, { freshness, watch }: SessionContext): LocalResult | ProxyFailure {
   if (text === '') return tagOnly('SET');
-  const reading = readToken(text, freshness.systemIdentifier ?? '');
+  if (freshness.systemIdentifier === null)
+    return invalid('57P03', 'the cluster is not known yet, so that a token cannot be read; try again');
+  const reading = readToken(text, freshness.systemIdentifier);
   if (!reading.ok) return invalid('22023', `invalid value for understudy.token: ${reading.message}`);
   noteToken(state.causality, reading.floor, watch.topology);
   return tagOnly('SET');

@@ -1,5 +1,12 @@
 import type { ConsistencyLevel } from '@understudy/core/routing';
-import type { ConsistencyWish, RouterSetting, RouterVariable, RouteWish } from '@understudy/core/sql';
+import {
+  type ConsistencyWish,
+  ROUTER_PREFIX,
+  type RouterSetting,
+  type RouterVariable,
+  type RouteWish,
+  routerSet,
+} from '@understudy/core/sql';
 import type { LocalResult } from './local-answer.ts';
 
 /** What a session has asked of the router (`SET understudy.…`). */
@@ -56,15 +63,53 @@ function valueOf(variable: RouterVariable, wishes: RouterWishes, token: string, 
   }
 }
 
-const OPTION = /(?:^|\s)(?:-c\s*|--)understudy\.(route|consistency)=([a-z]+)/g;
+const OPTION = /(?:^|\s)(?:-c\s*|--)understudy\.([a-z_]+)=(?:'([^']*)'|(\S+))/g;
 
-/** `understudy.route` and `understudy.consistency` of a startup message: as parameters, or as `-c` in its options. */
-export function routerParameters(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  for (const [, name, value] of (parameters.get('options') ?? '').matchAll(OPTION)) found.set(name as string, value as string);
-  for (const name of ['route', 'consistency']) {
-    const value = parameters.get(`understudy.${name}`);
-    if (value !== undefined) found.set(name, value);
+/** What a client asks of the router when it connects. */
+export type LoginWishes =
+  | { readonly ok: true; readonly wishes: RouterWishes; readonly token: string | null }
+  /** In the words of SET. */
+  | { readonly ok: false; readonly message: string };
+
+/** What the configuration says of sessions that ask for nothing. */
+export interface LevelDefaults {
+  readonly consistency: ConsistencyWish;
+  readonly maxLagMs: number;
+  readonly levels: {
+    readonly roles: Readonly<Record<string, ConsistencyWish>>;
+    readonly databases: Readonly<Record<string, ConsistencyWish>>;
+  };
+}
+
+/**
+ * The wishes of a new session: `understudy.…` of the startup message, as parameters or as `-c` in its options; else the level of its role, else of its
+ * database, else of the cluster, as PostgreSQL orders its own settings.
+ */
+export function wishesAtLogin(parameters: ReadonlyMap<string, string>, defaults: LevelDefaults): LoginWishes {
+  const user = parameters.get('user') ?? '';
+  const { roles, databases } = defaults.levels;
+  const consistency = own(roles, user) ?? own(databases, parameters.get('database') ?? user) ?? defaults.consistency;
+  let wishes: RouterWishes = { route: 'auto', consistency, maxLagMs: defaults.maxLagMs };
+  let token: string | null = null;
+  for (const [name, value] of routerParameters(parameters)) {
+    const command = routerSet(name, [value], 'session');
+    if (command.kind === 'invalid') return { ok: false, message: command.message };
+    if (command.kind !== 'set') continue;
+    const { setting } = command;
+    if (setting.name === 'token') token = setting.value;
+    else wishes = applySetting(wishes, setting, wishes);
   }
+  return { ok: true, wishes, token };
+}
+
+function own<T>(map: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
+function routerParameters(parameters: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const [, name, quoted, plain] of (parameters.get('options') ?? '').matchAll(OPTION))
+    found.set(name as string, (quoted ?? plain) as string);
+  for (const [name, value] of parameters) if (name.startsWith(ROUTER_PREFIX)) found.set(name.slice(ROUTER_PREFIX.length), value);
   return found;
 }

@@ -15,7 +15,7 @@ import { learnRun, mayRide } from './lanes.ts';
 import { judgeLoss } from './loss.ts';
 import { Superseded } from './pool.ts';
 import type { PoolUser } from './pools.ts';
-import { runRouterUnit } from './router-answers.ts';
+import { runRouterUnit, takeToken } from './router-answers.ts';
 import { levelOf, type RouterWishes } from './router-state.ts';
 import { type SendContext, sendUnit } from './send-unit.ts';
 import { type ServerConnection, StatementRefused } from './server-connection.ts';
@@ -47,6 +47,8 @@ export interface SessionRequest {
   /** What the client set when it connected. */
   readonly settings: SettingsSet;
   readonly wishes: RouterWishes;
+  /** The token that the client connected with. */
+  readonly token: string | null;
   readonly onEnd: () => void;
 }
 
@@ -67,6 +69,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   readonly #servers: SessionServers;
   readonly #queue: UnitQueue = new UnitQueue();
   readonly #onEnd: () => void;
+  readonly #token: string | null;
   /** The read that a lane carries for this client. */
   #laneRead: LaneRead | null = null;
   /** The client sends ahead: a connection of its own serves its pipeline better than a place in a lane. Counts down. */
@@ -80,7 +83,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   #cancelWait: (() => void) | null = null;
   #ended = false;
 
-  constructor({ context, socket, user, settings, wishes, onEnd }: SessionRequest) {
+  constructor({ context, socket, user, settings, wishes, token, onEnd }: SessionRequest) {
     this.#context = context;
     this.#socket = socket;
     this.#client = new ClientStream(socket);
@@ -90,6 +93,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     const reader = new ClientReader(this, this.#classifier, this.#sending.texts, context.options.maxRetryBytes);
     this.#scanner = new FrameScanner(reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
     this.#state = new SessionState(wishes, new SessionSettings(settings, user.identity.user));
+    this.#token = token;
     this.#flights = new Flights(this, this.#client, () => this.#state.wrote);
     this.#servers = new SessionServers(context, this.#flights, user);
     this.#onEnd = onEnd;
@@ -99,6 +103,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   async begin(key: Buffer, early: Buffer): Promise<void> {
     this.#socket.on('close', () => this.end());
     this.#socket.on('error', () => this.end());
+    if (this.#token !== null) {
+      const taken = takeToken(this.#token, this.#state, this.#context);
+      if (taken instanceof ProxyFailure) throw new ProxyFailure({ ...taken.fields, severity: 'FATAL' });
+    }
     this.#client.tellSettings(await greet(this.#context, this.#servers, this.#state.settings.current, () => this.#ended));
     this.#client.add(key);
     this.#client.add(backend.READY.I);
@@ -244,14 +252,25 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     const aside = unit.skipped || unit.texts.some(t => t.unit.demand === 'router') || this.#state.hasLoss;
     if (aside) return this.#flights.size > 0 ? 'blocked' : this.#answerHere(unit);
     if (unit.texts.some(t => t.unit.unknownFunctions.length > 0)) this.#context.databases.functionsWanted(this.#database);
+    const replica = this.#transactionReplica();
+    if (replica !== null) return this.#send(unit, replica, 'in a read-only transaction');
     const because = this.#state.whyPrimary(unit, this.#predicted());
     if (because !== null) return this.#dispatchPrimary(unit, because);
-    return unit.demand === 'replica' ? this.#dispatchRead(unit) : this.#dispatchPrimary(unit, reasonOf(unit));
+    return unit.demand === 'replica' || this.#state.beginsOnReplica(unit)
+      ? this.#dispatchRead(unit)
+      : this.#dispatchPrimary(unit, reasonOf(unit));
   }
 
   /** Transaction status once all that is under way has gone well. */
   #predicted(): TransactionStatus {
     return this.#flights.last?.after ?? this.#state.status;
+  }
+
+  /** The connection of a read-only transaction on a replica that is open, or will be once all that is under way has gone well. */
+  #transactionReplica(): ServerConnection | null {
+    if (this.#predicted() === 'I') return null;
+    const on = this.#flights.last?.from ?? (this.#state.onReplica ? this.#servers.replica : null);
+    return on !== null && on.role === 'replica' && !on.lost ? on : null;
   }
 
   #dispatchPrimary(unit: ClientUnit, because: string): Dispatch {
@@ -397,7 +416,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
         return this.#dispatchToReplica(unit, choice.replica.server, describeRoute(choice.reason));
       case 'wait-probe':
       case 'wait-replay':
-        return this.#block(this.#context.freshness.news(choice.timeoutMs));
+        return this.#block(this.#context.freshness.until(choice));
       case 'hold':
         return this.#block(this.#hold(unit, Number.POSITIVE_INFINITY));
       case 'error':
@@ -461,10 +480,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
 
   #send(unit: ClientUnit, to: ServerConnection, because: string): Dispatch {
     if (unit.sent === 0) {
-      const repeatable = to.role === 'replica' || (unit.kind === 'extended' && this.#predicted() === 'I');
+      const repeatable = this.#predicted() === 'I' && (to.role === 'replica' || unit.kind === 'extended');
       const retry = repeatable && unit.complete && unit.bytes <= this.#context.options.maxRetryBytes ? 'may-retry' : 'final';
       this.#flights.push(newFlight(unit, to, this.#predicted(), retry, performance.now(), because));
-      if (to.role === 'replica') this.#context.freshness.started(to.member);
+      this.#context.freshness.started(to.member);
       this.#state.last = { member: to.member, because };
       unit.attempts += 1;
     }
@@ -479,7 +498,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   #continueOpen(unit: ClientUnit): Dispatch {
     const flight = this.#flights.last;
     if (flight === undefined || flight.unit !== unit) return 'blocked';
-    if (flight.from.role === 'primary' || unit.demand === 'replica' || flight.failed) return this.#send(unit, flight.from, '');
+    if (flight.from.role === 'primary' || unit.demand === 'replica' || flight.before !== 'I' || flight.failed)
+      return this.#send(unit, flight.from, '');
     return this.#split(unit, flight);
   }
 
@@ -518,7 +538,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
       return 'served';
     }
     const results = runRouterUnit(unit, this.#state, this.#context);
-    if (results === 'wait') return this.#block(this.#context.freshness.news(this.#context.options.freshWaitMs));
+    if (results === 'wait') return this.#block(this.#context.freshness.untilFloor(this.#context.options.freshWaitMs));
     return results instanceof ProxyFailure ? this.#answerFailure(unit, results) : this.#answer(unit, results);
   }
 
@@ -560,14 +580,16 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     const { unit, from } = flight;
     const { stats, statements, freshness, databases, pools } = this.#context;
     if (statements.active) statements.note(answeredStatement(flight, performance.now()));
-    const read = unit.demand === 'replica' && flight.before === 'I';
+    const read = unit.demand === 'replica' && (flight.before === 'I' || from.role === 'replica');
     if (read) stats.countRead(from.member);
+    freshness.finished(from.member, performance.now() - flight.sentAtMs);
     if (from.role === 'replica') {
       const ms = performance.now() - flight.sentAtMs;
-      freshness.finished(from.member, ms);
       const [text] = unit.texts;
       if (text !== undefined && unit.statements.length === 1) learnRun(text, ms, flight.bytes);
       freshness.noteReplicaRead(from.member, this.#state.causality);
+      const inTransaction = flight.before !== 'I' || status !== 'I';
+      from.tainted ||= inTransaction && this.#state.finishedOnReplica(flight, status) === 'spoiled';
       return;
     }
     if (mayWrite(unit)) stats.writes += 1;
@@ -630,7 +652,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   }
 
   onSettled({ from }: Flight, status: TransactionStatus): void {
-    if (from.role === 'primary' && status === 'I' && this.#flights.size === 0) this.#settle(from);
+    if (status === 'I' && this.#flights.size === 0) {
+      if (from.role === 'primary') this.#settle(from);
+      else this.#settleReplica(from);
+    }
     this.#pump();
   }
 
@@ -643,6 +668,20 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     };
     if (pins.inDoubt) this.#block(auditSession(primary, this.#state, this.#servers.user).catch(unknown));
     else if (settings.hasTouched) this.#block(learnSettings(primary, this.#state).catch(unknown));
+  }
+
+  /** A read-only transaction on a replica is over: what it has set for the session is asked for there. */
+  #settleReplica(replica: ServerConnection): void {
+    const { settings, pins } = this.#state;
+    const part = (): void => {
+      if (replica.tainted) replica.destroy(new Error('a read-only transaction left state on its connection'));
+    };
+    if (!settings.hasTouched) return part();
+    this.#block(
+      learnSettings(replica, this.#state)
+        .catch(() => pins.add('settings that cannot be known'))
+        .then(part),
+    );
   }
 
   onRefused({ unit, from }: Pick<Flight, 'unit' | 'from'>, cause: ErrorFields): void {
@@ -666,18 +705,19 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     this.#losses += 1;
     if (this.#ended) return;
     if (from.role === 'primary') this.#state.primaryLost(lost.length > 0);
+    else this.#state.replicaLost(lost.length > 0);
     if (lost.length > 0) this.#judge(lost, [...again], why);
     this.#pump();
     this.flushClient();
   }
 
   #judge(lost: readonly Flight[], again: ClientUnit[], why: Error): void {
-    const verdicts = judgeLoss(lost, lost[0]?.before ?? 'I', this.#state.wrote);
+    const verdicts = judgeLoss(lost, lost[0]?.before ?? 'I', this.#state.wrote, lost[0]?.from.role ?? 'primary');
     lost.forEach((flight, i) => {
       const { unit, from } = flight;
       const verdict = verdicts[i];
       if (verdict === undefined) return;
-      if (from.role === 'replica') this.#context.freshness.failed(from.member, 'started');
+      this.#context.freshness.failed(from.member, 'started');
       if (!flight.again && verdict.kind === 'failed') this.#tellFailure(unit, flight.replaced ?? verdict.failure, verdict.status);
       else if (unit.attempts >= MAX_ATTEMPTS) this.#tellFailure(unit, noServer(why.message), 'I');
       else again.push(unit);
@@ -709,7 +749,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
 
   /** A transaction is open on the primary, or a statement is under way there. */
   get busyOnPrimary(): boolean {
-    return this.#state.status !== 'I' || this.#flights.head?.from.role === 'primary';
+    return (this.#state.status !== 'I' && !this.#state.onReplica) || this.#flights.head?.from.role === 'primary';
   }
 
   /** A cancel request: ends what runs, or the wait for a server. Resolves when the server has taken note. */

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
-import { topologyOf } from '@understudy/core/routing';
+import { LagClock, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import type { Provider } from '../postgres/provider.ts';
@@ -9,7 +9,6 @@ import { dashboardDirectory } from '../supervisor/index.ts';
 import { makeFolder, requireVersion, writeMarker } from '../supervisor/directory.ts';
 import { EventLog } from '../supervisor/event-log.ts';
 import { Hearing } from '../supervisor/hearing.ts';
-import { LagClock } from '../supervisor/lag-clock.ts';
 import { lockDirectory } from '../supervisor/lock.ts';
 import { draft, MemberProcess } from '../supervisor/member-process.ts';
 import { durabilityOf, initialState } from '../supervisor/members.ts';

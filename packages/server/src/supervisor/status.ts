@@ -7,12 +7,13 @@ import {
   type MemberReport,
   type MemberSpec,
   maxLsn,
+  type PrimaryServer,
+  parseStreamName,
   type ServerReport,
 } from '@understudy/core/cluster';
 import { ALARMS, type AlarmCode } from '@understudy/core/failover';
-import type { Topology } from '@understudy/core/routing';
-import type { MemberStatus, RouterStatus, StatusDocument } from '../api/types.ts';
-import type { LagClock } from './lag-clock.ts';
+import type { LagClock, Topology } from '@understudy/core/routing';
+import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
 
 /** A report, and how long ago it came. */
 export interface AgedReport {
@@ -104,6 +105,7 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
   const server = heard?.report.server;
   const away = !heard || heard.ageMs > inputs.unreachableMs;
   const lag = lagOf(inputs, spec.id, server);
+  const stages = away || server?.kind !== 'replica' ? null : stagesOf(inputs, spec.id);
   return {
     id: spec.id,
     role: away ? 'none' : spec.id === primaryId ? 'primary' : server?.kind === 'replica' ? 'replica' : 'none',
@@ -116,6 +118,8 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     replayLsn: textOf(replayedOf(server)),
     lagBytes: lag?.bytes ?? null,
     lagMs: lag?.ms ?? null,
+    ...(stages ? { lagStages: stages } : {}),
+    ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
     detail: away ? 'not heard of' : detailOf(heard.report),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
@@ -123,17 +127,38 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
 }
 
 function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {
-  const primary = primaryPosition(inputs);
+  const primary = primaryServer(inputs)?.flushLsn ?? null;
   const replayed = replayedOf(server);
   if (server?.kind === 'primary' && inputs.state.rule?.primary === id) return { bytes: 0, ms: 0 };
   if (primary === null || replayed === null) return null;
-  return { bytes: lagBytes(primary, replayed), ms: inputs.lag.lagMs(replayed, inputs.nowMs) };
+  return { bytes: lagBytes(primary, replayed), ms: lagMs(inputs, id, replayed) };
 }
 
-/** The furthest position that the primary is known to have flushed. */
-function primaryPosition(inputs: StatusInputs): Lsn | null {
-  const server = inputs.state.rule ? inputs.reports.get(inputs.state.rule.primary)?.report.server : undefined;
-  return server?.kind === 'primary' ? server.flushLsn : null;
+/** As of the moment at which the member spoke: what the primary wrote since then is not held against what it said before. */
+function lagMs(inputs: StatusInputs, speaker: MemberId, position: Lsn): number {
+  return inputs.lag.lagMs(position, inputs.nowMs - (inputs.reports.get(speaker)?.ageMs ?? 0));
+}
+
+/** What the primary's walsender says of the replica. */
+function stagesOf(inputs: StatusInputs, id: MemberId): LagStages | null {
+  const primary = primaryServer(inputs);
+  const sender = primary?.senders.find(({ applicationName }) => parseStreamName(applicationName)?.id === id);
+  const speaker = inputs.state.rule?.primary;
+  if (!primary || !sender || speaker === undefined) return null;
+  const stage = (lsn: Lsn | null): StageLag | null =>
+    lsn === null ? null : { bytes: lagBytes(primary.flushLsn, lsn), ms: lagMs(inputs, speaker, lsn) };
+  return {
+    sent: stage(sender.sentLsn),
+    written: stage(sender.writeLsn),
+    flushed: stage(sender.flushLsn),
+    replayed: stage(sender.replayLsn),
+  };
+}
+
+/** What the primary of the rule has said of itself last. */
+function primaryServer({ state, reports }: StatusInputs): PrimaryServer | null {
+  const server = state.rule ? reports.get(state.rule.primary)?.report.server : undefined;
+  return server?.kind === 'primary' ? server : null;
 }
 
 function replayedOf(server: ServerReport | undefined): Lsn | null {
@@ -188,6 +213,7 @@ function detailOf(report: MemberReport): string | null {
     case 'failing':
       return server.fault === 'disk-full' ? 'out of disk space' : 'unable to write to its disk';
     case 'replica':
+      if (server.replayPaused) return 'replay is paused by an operator';
       return server.receiver?.streaming ? null : server.followsAs === null ? 'following nobody' : 'not streaming';
     default:
       return server.kind === 'primary' ? null : server.kind;

@@ -8,13 +8,12 @@ import {
   type StoreListener,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import { type DrainClock, topologyOf } from '@understudy/core/routing';
+import { type DrainClock, LagClock, topologyOf } from '@understudy/core/routing';
 import type { ClusterFacade } from '../api/facade.ts';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import { EventLog } from './event-log.ts';
 import { Hearing } from './hearing.ts';
-import { LagClock } from './lag-clock.ts';
 import { draft, MemberProcess } from './member-process.ts';
 import { Operator } from './operator.ts';
 import { stopOrphans, stopServers } from './orphans.ts';
@@ -103,8 +102,6 @@ export class Supervisor {
     const nowMs = monotonicMs();
     const { settings } = this.#options;
     const reports = this.#hearing.reports();
-    const primary = state.rule ? reports.get(state.rule.primary)?.server : undefined;
-    if (primary?.kind === 'primary') this.#lag.sample(primary.flushLsn, nowMs);
     return statusDocument({
       state,
       topology: topologyOf(state, reports, drainOf(state.intent?.id)),

@@ -6,7 +6,7 @@ import { newUnit } from '../../src/proxy/client-unit.ts';
 import { answerLocally, tagOnly } from '../../src/proxy/local-answer.ts';
 import { Pins } from '../../src/proxy/pins.ts';
 import { type PreparedStatement, nameForUnknown, renameInError } from '../../src/proxy/prepared.ts';
-import { applySetting, levelOf, routerParameters, type RouterWishes, showVariable } from '../../src/proxy/router-state.ts';
+import { applySetting, levelOf, type RouterWishes, showVariable } from '../../src/proxy/router-state.ts';
 import { SessionState } from '../../src/proxy/session-state.ts';
 import { SessionSettings } from '../../src/proxy/settings.ts';
 import { SettingsSet, settingsPatch } from '../../src/proxy/settings-set.ts';
@@ -232,17 +232,6 @@ describe('what the router says of itself', () => {
     expect(showVariable('last_route', next, '', { member: 'n2', because: 'why' }).rows).toEqual([['n2: why']]);
     expect(showVariable('token', next, 'u1:1:1:0/1', null).rows).toEqual([['u1:1:1:0/1']]);
     expect([levelOf('bounded', 5), levelOf('strong', 5)]).toEqual([{ kind: 'bounded', maxLagMs: 5 }, { kind: 'strong' }]);
-  });
-
-  it('startup parameters and options are understood', () => {
-    const asked = (entries: Readonly<Record<string, string>>): unknown =>
-      Object.fromEntries(routerParameters(new Map(Object.entries(entries))));
-    expect(asked({ options: '-c work_mem=1MB -c understudy.route=primary --understudy.consistency=session' })).toEqual({
-      route: 'primary',
-      consistency: 'session',
-    });
-    expect(asked({ 'understudy.route': 'replica', options: '-cunderstudy.route=primary' })).toEqual({ route: 'replica' });
-    expect(asked({ options: '-c xunderstudy.route=primary' })).toEqual({});
   });
 
   it('an answer has every message that PostgreSQL would send', () => {

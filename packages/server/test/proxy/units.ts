@@ -2,7 +2,7 @@ import { SqlClassifier } from '@understudy/core/sql';
 import { addText, type ClientUnit, newUnit } from '../../src/proxy/client-unit.ts';
 import { sqlParser } from '../../src/proxy/sql-parser.ts';
 
-const classifier = new SqlClassifier({ parser: await sqlParser() });
+export const classifier: SqlClassifier = new SqlClassifier({ parser: await sqlParser() });
 
 /** A unit that runs these texts, as a client would send it. */
 export function unitOf(...texts: readonly string[]): ClientUnit {

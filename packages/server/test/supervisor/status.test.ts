@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterState, MemberReport, PrimaryServer, ReplicaServer, Rule, ServerReport } from '@understudy/core/cluster';
-import { topologyOf } from '@understudy/core/routing';
-import { LagClock } from '../../src/supervisor/lag-clock.ts';
+import { LagClock, topologyOf } from '@understudy/core/routing';
 import { statusDocument } from '../../src/supervisor/status.ts';
 import { reportOf, threeMembers } from '../store/fixture.ts';
 
@@ -216,7 +215,9 @@ describe('a member', () => {
     lag.sample(0x3000000n, 1000);
     lag.sample(0x3000060n, 9000);
     const behind = replica('n2', { replayLsn: 0x3000000n });
-    expect(memberOf({ servers: { n2: behind }, lag }, 'n2')).toMatchObject({ lagBytes: 0x60, lagMs: 1000 });
+    // As of its report, which is 10 ms old.
+    expect(memberOf({ servers: { n2: behind }, lag }, 'n2')).toMatchObject({ lagBytes: 0x60, lagMs: 990 });
+    expect(memberOf({ servers: { n2: behind }, lag, ages: { n2: 1500 } }, 'n2')).toMatchObject({ lagBytes: 0x60, lagMs: 0 });
     const ahead = replica('n2', { replayLsn: 0x3000100n });
     expect(memberOf({ servers: { n2: ahead }, lag }, 'n2')).toMatchObject({ lagBytes: 0, lagMs: 0 });
     expect(memberOf({ servers: { n2: replica('n2', { replayLsn: null, receiveLsn: null }) } }, 'n2')).toMatchObject({
@@ -226,6 +227,29 @@ describe('a member', () => {
       lagMs: null,
     });
   });
+});
+
+test('a replica that streams has its lag told by stages, as the primary sees them, and one that is paused says so', () => {
+  const lag = new LagClock();
+  lag.sample(0x3000000n, 1000);
+  lag.sample(0x3000060n, 9000);
+  const sender = {
+    applicationName: 'n2_t1',
+    state: 'streaming',
+    sentLsn: 0x3000060n,
+    writeLsn: 0x3000060n,
+    flushLsn: 0x3000000n,
+    replayLsn: null,
+    syncPriority: 1,
+  };
+  const servers = { n1: primary({ senders: [sender] }), n2: replica('n2', { replayPaused: true }) };
+  expect(memberOf({ servers, lag }, 'n2')).toMatchObject({
+    lagStages: { sent: { bytes: 0, ms: 0 }, written: { bytes: 0, ms: 0 }, flushed: { bytes: 0x60, ms: 990 }, replayed: null },
+    replayPaused: true,
+    detail: 'replay is paused by an operator',
+  });
+  expect(memberOf({ servers, lag }, 'n3')).not.toHaveProperty('lagStages');
+  expect(memberOf({ servers, lag }, 'n1')).not.toHaveProperty('lagStages');
 });
 
 test('alarms are told with their words, and not of members that are gone', () => {

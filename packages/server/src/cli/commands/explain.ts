@@ -1,12 +1,20 @@
 import { EXIT, type ExitCode, type MemberId } from '@understudy/core/cluster';
 import { type Demand, describeReason, SqlClassifier, type Unit } from '@understudy/core/sql';
+import pg from 'pg';
 import type { StatusDocument } from '../../api/types.ts';
+import { FUNCTIONS, Functions } from '../../proxy/databases.ts';
 import { sqlParser } from '../../proxy/sql-parser.ts';
+import type { ApiClient } from '../api-client.ts';
 import type { CommandContext, TargetOptions } from '../context.ts';
 import { connect } from '../target.ts';
 
+/** Functions are asked for this long at most. */
+const DEADLINE_MS = 5000;
+
 export interface ExplainOptions extends TargetOptions {
   readonly sql: string;
+  /** Where functions are looked up; the default database of the cluster's URL when it is not given. */
+  readonly database?: string | undefined;
 }
 
 export interface Explanation {
@@ -20,11 +28,38 @@ export interface Explanation {
 
 /** Judges the statement as the router does; it is not run. */
 export async function run(context: CommandContext, options: ExplainOptions): Promise<ExitCode> {
-  const status = await (await connect(context, options, 'explain')).status();
-  const { unit } = new SqlClassifier({ parser: await sqlParser() }).classifyText(options.sql);
+  const api = await connect(context, options, 'explain');
+  const status = await api.status();
+  const functions = new Functions();
+  const classifier = new SqlClassifier({ parser: await sqlParser(), facts: functions });
+  let { unit } = classifier.classifyText(options.sql);
+  if (unit.unknownFunctions.length > 0 && (await learnFunctions(api, functions, options.database ?? null))) {
+    classifier.functionsChanged();
+    unit = classifier.classifyText(options.sql).unit;
+  }
   const explanation = explain(unit, status);
   context.terminal.out(options.json ? `${JSON.stringify(explanation)}\n` : explanationText(explanation));
   return EXIT.ok;
+}
+
+/** Asks the database for its functions, as the router does. False when it cannot be asked: then they stay unknown, and on the primary. */
+async function learnFunctions(api: ApiClient, functions: Functions, database: string | null): Promise<boolean> {
+  try {
+    const url = new URL(await api.connectionUrl('router'));
+    if (database !== null) url.pathname = `/${encodeURIComponent(database)}`;
+    const client = new pg.Client({ connectionString: url.href, connectionTimeoutMillis: DEADLINE_MS, query_timeout: DEADLINE_MS });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      const { rows } = await client.query<{ json_agg: Parameters<Functions['replace']>[0] | null }>(FUNCTIONS);
+      functions.replace(rows[0]?.json_agg ?? []);
+      return true;
+    } finally {
+      await client.end();
+    }
+  } catch {
+    return false;
+  }
 }
 
 export function explain(unit: Unit, status: StatusDocument): Explanation {
@@ -42,7 +77,9 @@ function serversFor(demand: Demand, status: StatusDocument): readonly MemberId[]
     case 'primary':
       return primary;
     case 'replica': {
-      const replicas = status.members.filter(({ role, state }) => role === 'replica' && state === 'running').map(member => member.id);
+      const replicas = status.members
+        .filter(({ role, state, replayPaused }) => role === 'replica' && state === 'running' && !replayPaused)
+        .map(member => member.id);
       return replicas.length > 0 ? replicas : primary;
     }
     case 'session':
@@ -63,5 +100,5 @@ const PLACES: Readonly<Record<Demand, string>> = {
 function explanationText({ demand, servers, reason, unknownFunctions }: Explanation): string {
   const now = demand === 'primary' || demand === 'replica' ? ` (now: ${servers.join(', ') || 'nobody, so it is held'})` : '';
   const unknown = unknownFunctions.length === 0 ? '' : `unknown   ${unknownFunctions.join(', ')}: may write, as far as the router knows\n`;
-  return `goes to   ${PLACES[demand]}${now}\nwhy       ${reason}\n${unknown}note      inside a transaction everything goes to the server of the transaction\n`;
+  return `goes to   ${PLACES[demand]}${now}\nwhy       ${reason}\n${unknown}fresh     a replica answers once it has replayed what the session's consistency level asks for; see docs/consistency.md\nnote      inside a transaction everything goes to the server of the transaction\n`;
 }

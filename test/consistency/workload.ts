@@ -1,0 +1,233 @@
+import pg from 'pg';
+import { AcknowledgedCounter } from './acknowledged.ts';
+import { type Expectation, judgeCounter, judgeList, type Level, LEVELS, Verdicts } from './checker.ts';
+
+/** The bound of `bounded` sessions: over the delay of the replica that replays late, so that it may serve them. */
+export const BOUND_MS = 5000;
+/** A list is left for a new one when it is so long. */
+const LIST_LENGTH = 100;
+/** Between two steps of a client, so that there is some room for the servers. */
+const PAUSE_MS = 2;
+
+interface Connection {
+  readonly client: pg.Client;
+  readonly level: Level;
+  /** By key: what this session wrote, and what it read. */
+  readonly own: Map<number, number>;
+  readonly seen: Map<number, number>;
+}
+
+interface Handover {
+  readonly key: number;
+  readonly n: number;
+  readonly token: string;
+}
+
+/**
+ * Each writer has one counter and one list of its own, and writes the numbers 1, 2, 3, … to both. It reads back on its own connection;
+ * readers of every level read everybody's on others. Each read is judged at once against what had been acknowledged before it was sent.
+ */
+export class Workload {
+  readonly verdicts = new Verdicts();
+  /** Reads by level and then by the port of the server that answered. */
+  readonly reads: Record<Level, Map<number, number>> = {
+    strong: new Map(),
+    session: new Map(),
+    token: new Map(),
+    bounded: new Map(),
+    eventual: new Map(),
+  };
+  readonly surprises: string[] = [];
+  writes = 0;
+  unknown = 0;
+  readonly #url: string;
+  readonly #writers: number;
+  readonly #counters: readonly AcknowledgedCounter[];
+  /** By list: numbers whose append was acknowledged. */
+  readonly #lists = new Map<number, Set<number>>();
+  readonly #handovers: Handover[] = [];
+  readonly #running: Promise<void>[] = [];
+  #stopped = false;
+
+  constructor(url: string, writers: number) {
+    this.#url = url;
+    this.#writers = writers;
+    this.#counters = Array.from({ length: writers }, () => new AcknowledgedCounter(2 * BOUND_MS));
+  }
+
+  async prepare(): Promise<void> {
+    const { client } = await this.#connect('strong');
+    await client.query('create table counters(key int primary key, value int not null)');
+    await client.query('create table lists(key int primary key, items int[] not null)');
+    await client.query(`insert into counters select k, 0 from generate_series(0, ${this.#writers - 1}) k`);
+    await client.end();
+  }
+
+  start(readersOfEach: number): void {
+    const levels: readonly Level[] = ['strong', 'session', 'eventual'];
+    for (let id = 0; id < this.#writers; id++) this.#running.push(this.#write(id, levels[id % levels.length] as Level));
+    for (const level of LEVELS) for (let i = 0; i < readersOfEach; i++) this.#running.push(this.#read(level));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#running);
+  }
+
+  /** Acknowledged appends that are not on the primary in the end. */
+  async missing(): Promise<string[]> {
+    const { client } = await this.#connect('strong');
+    const { rows } = await client.query<{ key: number; items: number[] }>('/* understudy:primary */ select key, items from lists');
+    await client.end();
+    const there = new Map(rows.map(({ key, items }) => [key, new Set(items)]));
+    return [...this.#lists].flatMap(([key, numbers]) => [...numbers].filter(n => !there.get(key)?.has(n)).map(n => `${key}:${n}`));
+  }
+
+  async #connect(level: Level): Promise<Connection> {
+    const client = new pg.Client({ connectionString: this.#url });
+    client.on('error', error => this.surprises.push(`connection lost: ${error.message}`));
+    await client.connect();
+    await client.query(`set understudy.consistency = '${level === 'token' ? 'session' : level}'`);
+    await client.query(`set understudy.max_lag_ms = ${BOUND_MS}`);
+    return { client, level, own: new Map(), seen: new Map() };
+  }
+
+  async #write(id: number, level: Level): Promise<void> {
+    const on = await this.#connect(level);
+    for (let n = 1; !this.#stopped; n++) {
+      if (await this.#tell(on, 'update counters set value = $2 where key = $1', [id, n])) {
+        this.#counters[id]?.note(n, performance.now());
+        on.own.set(id, n);
+        if (n % 5 === 0) await this.#handOver(on, id, n);
+      }
+      await this.#append(on, id, n);
+      await this.#readCounter(on, id);
+      await this.#readList(on, listOf(id, n));
+      await pause();
+    }
+    await on.client.end();
+  }
+
+  async #append(on: Connection, id: number, n: number): Promise<void> {
+    const key = listOf(id, n);
+    const sql = 'insert into lists values ($1, array[$2::int]) on conflict (key) do update set items = lists.items || $2::int';
+    const acknowledged = this.#lists.get(key) ?? new Set();
+    this.#lists.set(key, acknowledged);
+    if (await this.#tell(on, sql, [key, n])) acknowledged.add(n);
+  }
+
+  /** True: acknowledged. */
+  async #tell({ client }: Connection, sql: string, values: readonly number[]): Promise<boolean> {
+    try {
+      await client.query(sql, [...values]);
+      this.writes += 1;
+      return true;
+    } catch (error) {
+      const { code = '', message } = error as { code?: string; message: string };
+      if (code !== '57P01' && code !== '08007') this.surprises.push(`write: ${code} ${message}`);
+      this.unknown += 1;
+      return false;
+    }
+  }
+
+  async #handOver({ client }: Connection, key: number, n: number): Promise<void> {
+    try {
+      const { rows } = await client.query<{ 'understudy.token': string }>('show understudy.token');
+      this.#handovers.push({ key, n, token: rows[0]!['understudy.token'] });
+      if (this.#handovers.length > 100) this.#handovers.shift();
+    } catch (error) {
+      this.surprises.push(`token: ${(error as Error).message}`);
+    }
+  }
+
+  async #read(level: Level): Promise<void> {
+    const on = await this.#connect(level);
+    for (let n = 0; !this.#stopped; n++) {
+      const key = n % this.#writers;
+      if (level === 'token') await this.#takeToken(on);
+      else if (n % 10 === 9) await this.#readList(on, listOf(key, Math.max(1, this.#counters[key]!.newest)));
+      else await this.#readCounter(on, key);
+      await pause();
+    }
+    await on.client.end();
+  }
+
+  async #takeToken(on: Connection): Promise<void> {
+    const handed = this.#handovers.shift();
+    if (handed === undefined) return;
+    await on.client.query(`set understudy.token = '${handed.token}'`);
+    on.own.set(handed.key, Math.max(handed.n, on.own.get(handed.key) ?? 0));
+    await this.#readCounter(on, handed.key);
+  }
+
+  async #readCounter(on: Connection, key: number): Promise<void> {
+    const counter = this.#counters[key]!;
+    const sentAtMs = performance.now();
+    const expected: Expectation = {
+      acknowledged: counter.newest,
+      acknowledgedBeforeBound: counter.before(sentAtMs - BOUND_MS),
+      own: on.own.get(key) ?? 0,
+      seen: on.seen.get(key) ?? 0,
+    };
+    const row = await this.#one<{ value: number; port: number }>(
+      on,
+      'select value, inet_server_port() as port from counters where key = $1',
+      key,
+    );
+    if (row === null) return;
+    this.#count(on.level, row.port);
+    const found = judgeCounter({ ...expected, level: on.level, value: row.value });
+    this.verdicts.note(
+      on.level,
+      found,
+      () =>
+        `counter ${key} shows ${row.value}, expected ${JSON.stringify(expected)}, sent at ${Math.round(sentAtMs)} ms, answered by port ${row.port}`,
+    );
+    on.seen.set(key, Math.max(row.value, expected.seen));
+  }
+
+  async #readList(on: Connection, key: number): Promise<void> {
+    const row = await this.#one<{ items: number[]; port: number }>(
+      on,
+      'select items, inet_server_port() as port from lists where key = $1',
+      key,
+    );
+    if (row === null) return;
+    this.#count(on.level, row.port);
+    const acknowledged = this.#lists.get(key) ?? new Set();
+    const first = Math.max(1, (key % LISTS_OF_A_WRITER) * LIST_LENGTH);
+    const items = row.items.map(n => n - first + 1);
+    const relative = new Set([...acknowledged].map(n => n - first + 1));
+    const found = judgeList({ level: on.level, items, acknowledged: relative });
+    this.verdicts.note(
+      on.level,
+      found,
+      () => `list ${key} shows ${row.items.slice(-5).join(' ')} at its end, answered by port ${row.port}`,
+    );
+  }
+
+  async #one<T extends pg.QueryResultRow>({ client }: Connection, sql: string, key: number): Promise<T | null> {
+    try {
+      return (await client.query<T>(sql, [key])).rows[0] ?? null;
+    } catch (error) {
+      this.surprises.push(`read: ${(error as { code?: string }).code ?? ''} ${(error as Error).message}`);
+      return null;
+    }
+  }
+
+  #count(level: Level, port: number): void {
+    const ports = this.reads[level];
+    ports.set(port, (ports.get(port) ?? 0) + 1);
+  }
+}
+
+const LISTS_OF_A_WRITER = 1_000_000;
+
+/** The list into which a writer puts this number. */
+function listOf(writer: number, n: number): number {
+  return writer * LISTS_OF_A_WRITER + Math.floor(n / LIST_LENGTH);
+}
+
+function pause(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, PAUSE_MS));
+}
