@@ -4,6 +4,7 @@ import {
   type Choice,
   choose,
   type ConsistencyLevel,
+  currentTimeline,
   DEFAULT_READ_POLICY,
   ejectOutliers,
   EVENTUAL,
@@ -312,10 +313,14 @@ export class Freshness implements ProbeHost, PollHost {
 
   onReplay(state: ReplicaState, probe: number, timeline: number, { lsn, paused }: Replay): void {
     const now = performance.now();
+    const position = { timeline, lsn };
+    const { topology } = this.#view;
+    // Past the fork a replica is astray: its numbers say nothing about the primary's history.
+    const isOnTheWay = satisfies(position, { timeline: currentTimeline(topology), lsn: 1n }, topology);
     const seen = {
-      position: { timeline, lsn },
+      position,
       primaryLsn: this.lag.newest ?? 0n,
-      lagMs: this.lag.ageMs(lsn, now),
+      lagMs: isOnTheWay ? this.lag.ageMs(lsn, now) : Number.POSITIVE_INFINITY,
       replayPaused: paused,
       probe,
     };
