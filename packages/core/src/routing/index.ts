@@ -1,5 +1,6 @@
 export * from './causality.ts';
 export * from './choose.ts';
+export * from './discovered.ts';
 export * from './floors.ts';
 export * from './lag-clock.ts';
 export * from './levels.ts';

@@ -6,6 +6,7 @@ export * from './fingerprint.ts';
 export { MAX_FINGERPRINT_BYTES } from './fingerprint-output.ts';
 export * from './functions.ts';
 export * from './hints.ts';
+export * from './outcome.ts';
 export * from './parser.ts';
 export * from './reasons.ts';
 export * from './replica-transaction.ts';

@@ -14,6 +14,7 @@ import { type PlannedRequest, planOperation } from './plan.ts';
 import { withoutPassword } from './redact.ts';
 import { eventsQuery, planQuery } from './schemas.ts';
 import { statementStream } from './statements.ts';
+import { addTopology } from './topology.ts';
 import { addTour } from './tour.ts';
 import type { StatusDocument } from './types.ts';
 
@@ -42,6 +43,7 @@ export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
 
   addHealth(app, facade, options.member);
   addReading(app, facade, options);
+  addTopology(app, facade);
   addOperations(app, facade);
   addTour(app, facade);
   addPage(app, facade, options.dashboardDirectory);

@@ -1,5 +1,5 @@
 import type { ClusterEvent, ClusterState, MemberId } from '@understudy/core/cluster';
-import type { StatementSample } from '@understudy/core/routing';
+import type { StatementSample, Topology } from '@understudy/core/routing';
 import type { StatusDocument, TourChapter, TourDocument } from './types.ts';
 
 /** Something that an operator asks for. */
@@ -24,6 +24,8 @@ export interface OperationResult {
 export interface ClusterFacade {
   status(): StatusDocument;
   state(): ClusterState;
+  /** What routers may send where. */
+  topology(): Topology;
   /** Events with a number above `afterId`, oldest first, at most `limit`; older ones may have been dropped. */
   eventsAfter(afterId: number, limit: number): readonly ClusterEvent[];
   subscribe(listener: (event: ClusterEvent) => void): () => void;

@@ -9,6 +9,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Status: schemas.statusSchema,
   Events: schemas.eventsSchema,
   History: schemas.historySchema,
+  Topology: schemas.topologySchema,
   Plan: schemas.planSchema,
   Health: schemas.healthSchema,
   Url: schemas.urlSchema,
@@ -111,6 +112,10 @@ function readingPaths(): Json {
       query('after', 'Only events with a greater number; Last-Event-ID does the same.', integer),
       query('limit', 'At most so many, the newest.', integer),
     ]),
+    '/topology': get(
+      'Who may be sent what, for routers in applications. With `after` (a version) and `wait` (milliseconds) it answers at the next change.',
+      json('Topology', 'The topology and its version.'),
+    ),
     '/history': get('How each term came to be.', json('History', 'The last terms.')),
     '/plan': get('What an operation would do now. Touches nothing.', json('Plan', 'The plan.'), [
       { ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica'] }), required: true },

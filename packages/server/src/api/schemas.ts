@@ -89,6 +89,28 @@ export const historySchema: z.ZodType<types.HistoryAnswer> = z.strictObject({
   ),
 });
 
+const routableServer = z.strictObject({
+  id: memberId,
+  host: z.string(),
+  port: count,
+  timeline: count,
+  weight: z.number(),
+  zone: z.string().nullable(),
+});
+export const topologySchema: z.ZodType<types.TopologyAnswer> = z.strictObject({
+  version: z.string(),
+  topology: z.strictObject({
+    term: count,
+    primary: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('open'), server: routableServer }),
+      z.strictObject({ kind: z.literal('unconfirmed'), server: routableServer }),
+      z.strictObject({ kind: z.literal('draining'), server: routableServer, drainUntilMs: z.number() }),
+      z.strictObject({ kind: z.literal('absent'), reason: z.string() }),
+    ]),
+    replicas: z.array(routableServer),
+    history: z.array(z.strictObject({ timeline: count, endLsn: z.string() })),
+  }),
+});
 export const urlSchema: z.ZodType<types.UrlAnswer> = z.strictObject({ url: z.string() });
 
 const errorBody = z.strictObject({

@@ -83,6 +83,12 @@ export interface HistoryAnswer {
   readonly terms: readonly TermRecord[];
 }
 
+/** GET /topology: what routers may send where. `version` changes with it; positions are in PostgreSQL's text form. */
+export interface TopologyAnswer {
+  readonly version: string;
+  readonly topology: unknown;
+}
+
 /** GET /url, for who has the token. */
 export interface UrlAnswer {
   readonly url: string;

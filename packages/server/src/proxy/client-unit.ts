@@ -1,4 +1,13 @@
-import type { CachedStatement, Demand, SessionEffect, Statement } from '@understudy/core/sql';
+import {
+  type CachedStatement,
+  type Demand,
+  endOfTransaction,
+  groupMayCommit,
+  groupWrites,
+  type SessionEffect,
+  stateAfter,
+  type Statement,
+} from '@understudy/core/sql';
 import type { TransactionStatus } from '@understudy/wire';
 import type { ReadNeed } from './freshness.ts';
 import type { PreparedStatement } from './prepared.ts';
@@ -117,67 +126,21 @@ export function mayWriteUnseen(unit: ClientUnit): boolean {
 
 /** True when the unit may have changed data: everything but proven reads, session commands and transaction control. */
 export function mayWrite(unit: ClientUnit): boolean {
-  return unit.kind === 'function' || unit.runsUnknown || (unit.demand !== 'replica' && unit.statements.some(statementWrites));
-}
-
-function statementWrites(statement: Statement): boolean {
-  const { reason } = statement;
-  switch (statement.kind) {
-    case 'write':
-    case 'unknown':
-      return true;
-    case 'utility':
-      return reason.code !== 'show' && reason.code !== 'session-state';
-    case 'copy':
-      return reason.code !== 'copy-out';
-    case 'read':
-      return reason.code.startsWith('function');
-    case 'session':
-      return statement.effect.kind === 'execute';
-    case 'transaction':
-      return statement.control.kind === 'commit-prepared';
-    case 'router':
-      return false;
-    default:
-      return statement satisfies never;
-  }
+  return unit.kind === 'function' || unit.runsUnknown || groupWrites(unit);
 }
 
 /** True when the unit, once a server has it, may commit something: then its loss leaves the outcome unknown. */
 export function mayCommit(unit: ClientUnit, statusBefore: TransactionStatus, wroteBefore: boolean): boolean {
-  let open = statusBefore !== 'I';
-  let wrote = wroteBefore;
-  for (const s of unit.statements) {
-    if (s.kind === 'transaction') {
-      if (s.control.kind === 'commit' || s.control.kind === 'prepare-transaction') {
-        if (wrote) return true;
-        open = s.control.kind === 'commit' && s.control.chain;
-      } else if (s.control.kind === 'commit-prepared' || s.control.kind === 'rollback-prepared') return true;
-      else if (s.control.kind === 'begin') open = true;
-      else if (s.control.kind === 'rollback') {
-        open = s.control.chain;
-        wrote = false;
-      }
-    } else if (unit.demand !== 'replica' && statementWrites(s)) wrote = true;
-  }
-  return !open && (wrote || unit.kind === 'function' || unit.runsUnknown);
+  if (groupMayCommit(unit, statusBefore, wroteBefore)) return true;
+  return (unit.kind === 'function' || unit.runsUnknown) && statusAfter(unit, statusBefore) === 'I';
 }
 
 /** Transaction status after the unit, if nothing in it fails. */
 export function statusAfter(unit: ClientUnit, before: TransactionStatus): TransactionStatus {
-  let status = before;
-  for (const s of unit.statements) {
-    if (s.kind !== 'transaction') continue;
-    if (s.control.kind === 'begin') status = status === 'I' ? 'T' : status;
-    else if (s.control.kind === 'commit' || s.control.kind === 'rollback') status = s.control.chain ? 'T' : 'I';
-    else if (s.control.kind === 'prepare-transaction') status = 'I';
-  }
-  return status;
+  return stateAfter(unit.statements, before);
 }
 
 /** How the unit ends a transaction that is already lost: COMMIT and ROLLBACK both end it, anything else does not. */
 export function endsTransaction(unit: ClientUnit): 'commit' | 'rollback' | null {
-  const only = unit.statements.length === 1 ? unit.statements[0] : undefined;
-  if (only?.kind !== 'transaction') return null;
-  return only.control.kind === 'commit' || only.control.kind === 'rollback' ? only.control.kind : null;
+  return endOfTransaction(unit.statements);
 }

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
-import { LagClock, topologyOf } from '@understudy/core/routing';
+import { LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import type { Provider } from '../postgres/provider.ts';
@@ -96,6 +96,7 @@ class MemberService {
       router: () => this.#routers.address ?? config.settings,
       newMembers: { where: 'elsewhere' },
       status: () => this.#status(),
+      topology: () => this.#topology(),
       stop: () => this.#end(),
       watchStatements: () => () => undefined,
     });
@@ -205,6 +206,11 @@ class MemberService {
     return api;
   }
 
+  #topology(): Topology {
+    const { state } = this.#parts.store.current;
+    return topologyOf(state, this.#hearing.reports(), state.intent ? { intentId: state.intent.id, untilMs: 0 } : null);
+  }
+
   #status(): StatusDocument {
     const { store, paths } = this.#parts;
     const { settings, name } = this.#config;
@@ -213,7 +219,7 @@ class MemberService {
     const pid = this.#member?.pid ?? null;
     return statusDocument({
       state,
-      topology: topologyOf(state, this.#hearing.reports(), state.intent ? { intentId: state.intent.id, untilMs: 0 } : null),
+      topology: this.#topology(),
       reports: this.#hearing.aged(nowMs),
       agentPids: new Map(pid === null ? [] : [[name, pid]]),
       router: this.#routers.status,

@@ -9,6 +9,7 @@ import {
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
+import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -36,6 +37,7 @@ export interface OperatorPorts {
   /** Where a new member goes: on this machine, past the ports that are taken; or on a machine of its own, which a person must start. */
   readonly newMembers: { readonly where: 'here'; readonly takenPorts: () => readonly number[] } | { readonly where: 'elsewhere' };
   readonly status: () => StatusDocument;
+  readonly topology: () => Topology;
   readonly stop: () => void;
   readonly watchStatements: (listener: (sample: StatementSample) => void) => () => void;
 }
@@ -60,6 +62,10 @@ export class Operator implements ClusterFacade {
 
   state(): ClusterState {
     return this.#ports.store.current.state;
+  }
+
+  topology(): Topology {
+    return this.#ports.topology();
   }
 
   eventsAfter(afterId: number, limit: number): readonly ClusterEvent[] {

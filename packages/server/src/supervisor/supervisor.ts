@@ -8,7 +8,7 @@ import {
   type StoreListener,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import { type DrainClock, LagClock, topologyOf } from '@understudy/core/routing';
+import { type DrainClock, LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import type { ClusterFacade } from '../api/facade.ts';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
@@ -74,6 +74,7 @@ export class Supervisor {
       router: () => ({ host: options.settings.host, port: cluster.ports.router }),
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
+      topology: () => this.topology(),
       stop: () => void this.stop(),
       watchStatements: listener => this.#proxy?.watchStatements(listener) ?? (() => undefined),
     });
@@ -97,14 +98,18 @@ export class Supervisor {
     });
   }
 
+  topology(): Topology {
+    const { state } = this.#cluster.store.current;
+    return topologyOf(state, this.#hearing.reports(), drainOf(state.intent?.id));
+  }
+
   status(): StatusDocument {
     const { state } = this.#cluster.store.current;
     const nowMs = monotonicMs();
     const { settings } = this.#options;
-    const reports = this.#hearing.reports();
     return statusDocument({
       state,
-      topology: topologyOf(state, reports, drainOf(state.intent?.id)),
+      topology: this.topology(),
       reports: this.#hearing.aged(nowMs),
       agentPids: new Map([...this.#members].flatMap(([id, { pid }]) => (pid === null ? [] : [[id, pid] as const]))),
       router: this.#proxy?.status() ?? { clients: 0, reads: {}, writes: 0, held: 0, pid: null },

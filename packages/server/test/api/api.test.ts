@@ -2,6 +2,7 @@ import { EVENT_KINDS, UnderstudyError } from '@understudy/core/cluster';
 import { describe, expect, it } from 'vitest';
 import { createApi, serveApi, type StatusDocument } from '../../src/api/index.ts';
 import { ANSWER_SCHEMAS } from '../../src/api/openapi.ts';
+import type { TopologyAnswer } from '../../src/api/types.ts';
 import { member, status } from '../support/status.ts';
 import { RecordedCluster } from './facade.ts';
 
@@ -40,6 +41,20 @@ describe('reading', () => {
       url: 'postgres://postgres:secret@127.0.0.1:5432/postgres?role=replica',
     });
     expect(await errorOf(await app.request('/url?role=king', { headers: TOKEN }))).toMatchObject({ status: 400, code: 'bad-request' });
+  });
+
+  it('tells routers the topology, and the next one to who waits', async () => {
+    const { app, cluster } = setup();
+    const first = (await (await app.request('/topology')).json()) as TopologyAnswer;
+    expect(first.topology).toMatchObject({ term: 1, primary: { kind: 'absent' }, history: [{ timeline: 1, endLsn: '0/3000060' }] });
+    const waiting = app.request(`/topology?wait=60000&after=${encodeURIComponent(first.version)}`);
+    const server = { id: 'n2', host: '127.0.0.1', port: 5433, timeline: 2, weight: 100, zone: null };
+    cluster.known = { ...cluster.known, term: 2, primary: { kind: 'open', server } };
+    const next = (await (await waiting).json()) as TopologyAnswer;
+    expect(next.topology).toMatchObject({ term: 2, primary: { kind: 'open', server } });
+    expect(next.version).not.toBe(first.version);
+    // Whoever knows less than is known is not kept waiting.
+    expect(await (await app.request('/topology?wait=60000&after=old')).json()).toEqual(next);
   });
 
   it('serves a plain page that escapes what it shows', async () => {

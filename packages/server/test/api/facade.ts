@@ -1,4 +1,5 @@
 import { type ClusterEvent, type ClusterState, type EventKind, UnderstudyError } from '@understudy/core/cluster';
+import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
 import type { StatementSample } from '@understudy/core/routing';
 import type { TourDocument, TourDoor } from '../../src/api/index.ts';
@@ -33,6 +34,17 @@ export class RecordedCluster implements ClusterFacade {
 
   status(): StatusDocument {
     return this.document;
+  }
+
+  known: Topology = {
+    term: 1,
+    primary: { kind: 'absent', reason: 'nobody yet' },
+    replicas: [],
+    history: [{ timeline: 1, endLsn: 0x3000060n }],
+  };
+
+  topology(): Topology {
+    return this.known;
   }
 
   state(): ClusterState {

@@ -1,0 +1,174 @@
+import type { ReadPolicy } from '@understudy/core/routing';
+import type { ConsistencyWish } from '@understudy/core/sql';
+import pg from 'pg';
+import { parse as parseConnectionString } from 'pg-connection-string';
+
+/** What a routed pool or client may be told beyond what pg takes. Times in milliseconds. */
+export interface RoutingConfig {
+  /**
+   * Servers of the cluster besides the one that pg's own options name: `host`, `host:port` or connection strings, of which only host and port are taken.
+   * Which of them is the primary is found out by asking them.
+   */
+  readonly servers?: readonly string[];
+  /** How fresh reads are, unless a session or a statement says otherwise. Default `strong`. */
+  readonly consistency?: 'strong' | 'session' | 'bounded' | 'eventual';
+  /** Bound of `bounded` reads. Default 1000. */
+  readonly maxLagMs?: number;
+  /** How long a read waits for a replica that is fresh enough before the primary takes it; 0 to wait for nobody. Default 20. */
+  readonly freshWaitMs?: number;
+  /** When no replica is fresh enough: wait `freshWaitMs` and take the primary, take it at once, or fail. Default `wait`. */
+  readonly onStale?: 'wait' | 'primary' | 'error';
+  /** Whether the primary serves reads that no replica can. Default `fallback`. */
+  readonly readsOnPrimary?: 'never' | 'fallback';
+  /** How long a statement waits for a server during a failover before it fails with 57P03. Default 30000. */
+  readonly holdTimeoutMs?: number;
+  /** Statements that may wait at once. Default 10000. */
+  readonly maxHeld?: number;
+  /** Functions by `name` or `schema.name`: harmless on a replica though volatile, and always on the primary. */
+  readonly functions?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
+}
+
+export interface PoolConfig extends pg.PoolConfig, RoutingConfig {}
+
+export interface ClientConfig extends pg.ClientConfig, RoutingConfig {}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the topology comes from. */
+export type SourceConfig =
+  | { readonly kind: 'ask-servers'; readonly addresses: readonly Address[] }
+  | { readonly kind: 'patroni'; readonly apis: readonly Address[] }
+  | { readonly kind: 'understudy'; readonly apis: readonly Address[] };
+
+/** All that a router needs, with the defaults filled in. */
+export interface RouterConfig {
+  readonly source: SourceConfig;
+  /** pg's options of a connection, without host and port. */
+  readonly base: pg.ClientConfig;
+  readonly consistency: ConsistencyWish;
+  readonly maxLagMs: number;
+  readonly freshWaitMs: number;
+  readonly onStale: ReadPolicy['onStale'];
+  readonly readsOnPrimary: 'never' | 'fallback';
+  readonly holdTimeoutMs: number;
+  readonly maxHeld: number;
+  readonly idleTimeoutMs: number;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+const OWN_KEYS: ReadonlySet<string> = new Set<keyof RoutingConfig>([
+  'servers',
+  'consistency',
+  'maxLagMs',
+  'freshWaitMs',
+  'onStale',
+  'readsOnPrimary',
+  'holdTimeoutMs',
+  'maxHeld',
+  'functions',
+]);
+/** What only a pool needs; a connection of two pools is the same without. */
+const POOL_KEYS: ReadonlySet<string> = new Set([
+  'max',
+  'min',
+  'poolSize',
+  'maxUses',
+  'idleTimeoutMillis',
+  'allowExitOnIdle',
+  'maxLifetimeSeconds',
+  'log',
+  'verify',
+  'onConnect',
+  'Promise',
+  'Client',
+]);
+/** A server that is gone for good must not be waited for. */
+const CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_PORT = 5432;
+const DEFAULT_API_PORT = 8008;
+const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^/?#]*)(.*)$/s;
+
+/** Reads the options of a pool or client. Throws TypeError for what cannot be meant. */
+export function routerConfig(config: PoolConfig): RouterConfig {
+  const { scheme, addresses, base } = readConnection(config);
+  const extra = (config.servers ?? []).map(text => readAddress(text, DEFAULT_PORT));
+  return {
+    source: sourceOf(scheme, [...addresses, ...extra]),
+    base,
+    consistency: config.consistency ?? 'strong',
+    maxLagMs: config.maxLagMs ?? 1_000,
+    freshWaitMs: config.freshWaitMs ?? 20,
+    onStale: config.onStale ?? 'wait',
+    readsOnPrimary: config.readsOnPrimary ?? 'fallback',
+    holdTimeoutMs: config.holdTimeoutMs ?? 30_000,
+    maxHeld: config.maxHeld ?? 10_000,
+    idleTimeoutMs: config.idleTimeoutMillis ?? 10_000,
+    allow: config.functions?.allow ?? [],
+    deny: config.functions?.deny ?? [],
+  };
+}
+
+/** What a client tells as its host and port: the first that it was given. */
+export function firstAddress(source: SourceConfig): Address {
+  const [first] = source.kind === 'ask-servers' ? source.addresses : source.apis;
+  return first ?? { host: 'localhost', port: DEFAULT_PORT };
+}
+
+/** pg's options alone, of one server. */
+export function connectionConfig(base: pg.ClientConfig, { host, port }: Address): pg.ClientConfig {
+  return { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ...base, host, port };
+}
+
+function sourceOf(scheme: string, addresses: readonly Address[]): SourceConfig {
+  const unique = [...new Map(addresses.map(address => [addressName(address), address])).values()];
+  if (scheme === 'understudy') return { kind: 'understudy', apis: unique };
+  if (scheme === 'patroni') return { kind: 'patroni', apis: unique };
+  return { kind: 'ask-servers', addresses: unique };
+}
+
+export function addressName({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+interface Connection {
+  readonly scheme: string;
+  readonly addresses: readonly Address[];
+  readonly base: pg.ClientConfig;
+}
+
+/** `postgres://user@host1,host2:5433/db`, `understudy://…` and `patroni://…` besides all that pg takes. */
+function readConnection(config: PoolConfig): Connection {
+  const own = Object.fromEntries(Object.entries(config).filter(([key]) => !OWN_KEYS.has(key) && !POOL_KEYS.has(key))) as pg.ClientConfig;
+  // pg hides it from enumeration in the options of a pool.
+  if (config.password !== undefined) own.password = config.password;
+  const parts = URL_PARTS.exec(config.connectionString ?? '');
+  if (!parts?.[3]) return { scheme: 'postgres', ...oneServer(own) };
+  const [, scheme = '', login, hosts, rest = ''] = parts;
+  const isApi = scheme === 'understudy' || scheme === 'patroni';
+  const addresses = hosts.split(',').map(text => readAddress(text, isApi ? DEFAULT_API_PORT : DEFAULT_PORT));
+  const { connectionString: _text, ...others } = own;
+  const single = `postgres://${login === undefined ? '' : `${login}@`}server${rest}`;
+  const { host: _host, port: _port, ...parsed } = parseConnectionString(single) as unknown as pg.ClientConfig;
+  return { scheme: isApi ? scheme : 'postgres', addresses, base: { ...others, ...parsed } };
+}
+
+/** Host and port as pg finds them: options, the environment, its defaults. */
+function oneServer(own: pg.ClientConfig): Omit<Connection, 'scheme'> {
+  const { host, port } = new pg.Client(own);
+  const { connectionString, host: _host, port: _port, ...base } = own;
+  const parsed = connectionString === undefined ? {} : (parseConnectionString(connectionString) as unknown as pg.ClientConfig);
+  const { host: _h, port: _p, ...rest } = parsed;
+  return { addresses: [{ host, port }], base: { ...base, ...rest } };
+}
+
+function readAddress(text: string, defaultPort: number): Address {
+  const inside = URL_PARTS.exec(text)?.[3] ?? text;
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(inside) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined) throw new TypeError(`"${text}" is not host, host:port or a connection string`);
+  return { host, port: port === undefined ? defaultPort : Number(port) };
+}
