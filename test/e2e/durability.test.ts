@@ -1,0 +1,80 @@
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
+import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
+import { Cluster, primaryOf } from '../support/cluster.ts';
+
+describe('what a commit rests on', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await Cluster.prepare();
+    // Found by `up`, which runs beside it. Failovers follow each other here.
+    writeFileSync(join(cluster.parent, 'understudy.yaml'), 'failover:\n  replicaTimeoutMs: 2000\n  flapBlockMs: 1\n');
+    const outcome = await cluster.up('--replicas', '1');
+    expect([outcome.code, outcome.stderr]).toEqual([0, expect.anything()]);
+    await query('create table notes(n int)');
+  });
+  afterAll(() => cluster.destroy());
+
+  async function query(text: string): Promise<void> {
+    const client = cluster.client();
+    await client.connect();
+    await client.query(text);
+    await client.end();
+  }
+
+  async function events(): Promise<ClusterEvent[]> {
+    const response = await fetch(`http://127.0.0.1:${cluster.httpPort}/events?limit=1000`);
+    return ((await response.json()) as { events: ClusterEvent[] }).events;
+  }
+
+  /** Stops an agent and all of its PostgreSQL, as a machine that stands still. Resolves to how it goes on. */
+  async function freeze(id: string, agentPid: number): Promise<() => void> {
+    const pids = [agentPid, ...(await serverProcesses(join(cluster.data, 'members', id, 'data'))).map(process => process.pid)];
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    return () => {
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    };
+  }
+
+  const replicaOf = (status: Awaited<ReturnType<Cluster['status']>>) => status.members.find(m => m.role === 'replica')!;
+
+  it('whenAlone continue: the last replica gone, commits go on, and it is said that they are not protected', async () => {
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const replica = replicaOf(before);
+    const thaw = await freeze(replica.id, replica.agentPid!);
+    try {
+      await query('insert into notes values (1)');
+      await cluster.whenStatus('no protection', s => !s.durability.protected && s.durability.acks === 0);
+    } finally {
+      thaw();
+    }
+    const after = await cluster.whenStatus('protection again', s => s.verdict === 'healthy' && s.durability.protected);
+    expect([after.term, after.primary]).toEqual([before.term, before.primary]);
+  });
+
+  it.each([
+    ['is full', '/dev/full', 'disk-full'],
+    ['takes no fsync', '/dev/null', 'fsync'],
+  ])('a primary whose disk %s is replaced, and comes back when it is well', async (_, device, fault) => {
+    const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
+    const old = primaryOf(before);
+    const lastId = (await events()).at(-1)!.id;
+    // The agent's own probe of the disk writes here.
+    const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
+    rmSync(probe, { force: true });
+    onTestFinished(() => rmSync(probe, { force: true }));
+    symlinkSync(device, probe);
+    const after = await cluster.whenStatus(
+      'another primary',
+      s => s.term > before.term && s.primary !== old.id && s.verdict !== 'no-primary',
+    );
+    const raised = (await events()).find(e => e.id > lastId && e.kind === 'term-raised')!;
+    expect([raised.inputs['trigger'], after.primary]).toEqual(['primary-failing', replicaOf(before).id]);
+    expect((await events()).find(e => e.id > lastId && e.kind === 'server-failing')).toMatchObject({ member: old.id, inputs: { fault } });
+    rmSync(probe);
+    await cluster.whenStatus('the old primary in the cohort', s => s.verdict === 'healthy' && s.durability.cohort.includes(old.id));
+  });
+});
