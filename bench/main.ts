@@ -6,8 +6,7 @@
  * `--data` keeps the cluster for the next run; `--out` is where results.json, results.md and the picture go, together with what earlier runs
  * have left there.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -29,6 +28,9 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'bench-results' },
   },
 });
+
+/** One for each client of the largest part, for several peers that keep theirs. The one setting of the cluster that is not the default. */
+const MAX_CONNECTIONS = 2500;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const words = (list: string): string[] => list.split(',').filter(word => word !== '');
@@ -78,7 +80,8 @@ async function main(): Promise<void> {
   const cells = cellsFor(words(values.only));
   const directory = mkdtempSync(join(tmpdir(), 'understudy-bench-peers-'));
   chmodSync(directory, 0o755);
-  const cluster = await BenchCluster.start(values.data === undefined ? null : resolve(values.data));
+  const kept = values.data === undefined ? null : resolve(values.data);
+  const cluster = await BenchCluster.start({ kept, replicas: 2, maxConnections: MAX_CONNECTIONS });
   try {
     const [server] = await cluster.query(cluster.primary, 'SHOW server_version');
     const measured = await measureAll(cluster, cells, directory);

@@ -8,10 +8,24 @@ import { run } from '../../test/support/program.ts';
 import { until } from '../../test/support/wait.ts';
 import type { Endpoint } from '../peers/peer.ts';
 
-/** Connections that each server takes: one for each client of the largest part, for several peers that keep theirs. */
-const MAX_CONNECTIONS = 2500;
 /** pgbench's scale: 100,000 accounts each. All of it fits into memory, so that routers are measured and not disks. */
 const SCALE = 10;
+const START_LIMIT_MS = 120_000;
+/** Servers are loaded to the brim or capped on purpose: that they are slow must not look like a failure. Routing does not depend on these. */
+const PATIENCE = {
+  UNDERSTUDY_FAILOVER_HANG_TIMEOUT_MS: '60000',
+  UNDERSTUDY_FAILOVER_LEASE_MS: '60000',
+  UNDERSTUDY_FAILOVER_STREAM_VETO_MS: '60000',
+  UNDERSTUDY_FAILOVER_REPLICA_TIMEOUT_MS: '60000',
+};
+
+export interface ClusterPlan {
+  /** A directory that is kept for the next run; null: a new one, which is removed. */
+  readonly kept: string | null;
+  readonly replicas: number;
+  /** Connections that each server takes; null: the product's default. */
+  readonly maxConnections: number | null;
+}
 
 interface Ports {
   readonly router: number;
@@ -19,27 +33,26 @@ interface Ports {
   readonly members: number;
 }
 
-/** A real cluster with two replicas, filled for pgbench. The servers of every peer. */
+/** A real cluster, filled for pgbench. The servers of every peer. */
 export class BenchCluster {
   readonly directory: string;
   readonly #ports: Ports;
-  readonly #keep: boolean;
+  readonly #plan: ClusterPlan;
   #status: StatusDocument | null = null;
   #password = '';
 
-  private constructor(directory: string, ports: Ports, keep: boolean) {
+  private constructor(directory: string, ports: Ports, plan: ClusterPlan) {
     this.directory = directory;
     this.#ports = ports;
-    this.#keep = keep;
+    this.#plan = plan;
   }
 
-  /** Starts a cluster, in a directory that is kept for the next run or in a new one that is removed. */
-  static async start(kept: string | null): Promise<BenchCluster> {
-    const directory = kept ?? mkdtempSync(join(tmpdir(), 'understudy-bench-'));
+  static async start(plan: ClusterPlan): Promise<BenchCluster> {
+    const directory = plan.kept ?? mkdtempSync(join(tmpdir(), 'understudy-bench-'));
     mkdirSync(directory, { recursive: true });
     // The accounts of PostgreSQL and of PgBouncer must be able to pass through.
     chmodSync(directory, 0o755);
-    const cluster = new BenchCluster(directory, await portsOf(directory), kept !== null);
+    const cluster = new BenchCluster(directory, await portsOf(directory), plan);
     try {
       await cluster.#up();
       await cluster.#makeRoom();
@@ -72,13 +85,9 @@ export class BenchCluster {
     return this.#known.members.flatMap(member => member.postmasterPid ?? []);
   }
 
-  get serverPid(): (port: number) => number {
-    return port => this.#known.members.find(member => member.port === port)?.postmasterPid ?? 0;
-  }
-
   async stop(): Promise<void> {
     await this.#command('down');
-    if (!this.#keep) rmSync(this.directory, { recursive: true, force: true });
+    if (this.#plan.kept === null) rmSync(this.directory, { recursive: true, force: true });
   }
 
   get #known(): StatusDocument {
@@ -96,9 +105,10 @@ export class BenchCluster {
 
   async #up(): Promise<void> {
     const { router, http } = this.#ports;
-    await this.#command('up', '--detach', '--json', '--port', String(router), '--http-port', String(http));
+    const replicas = String(this.#plan.replicas);
+    await this.#command('up', '--detach', '--json', '--port', String(router), '--http-port', String(http), '--replicas', replicas);
     this.#password = new URL((await this.#command('url')).trim()).password;
-    this.#status = await until('a healthy cluster', () => this.#healthy(), 120_000);
+    this.#status = await until('a healthy cluster', () => this.#healthy(), START_LIMIT_MS);
   }
 
   async #healthy(): Promise<StatusDocument | null> {
@@ -107,12 +117,13 @@ export class BenchCluster {
     return status?.verdict === 'healthy' ? status : null;
   }
 
-  /** The one setting that differs from the default: so many clients could not connect directly. */
   async #makeRoom(): Promise<void> {
+    const { maxConnections } = this.#plan;
+    if (maxConnections === null) return;
     const members = [this.primary, ...this.replicas];
     const [row] = await this.query(this.primary, 'SHOW max_connections');
-    if (Number(row?.['max_connections']) >= MAX_CONNECTIONS) return;
-    for (const member of members) await this.query(member, `ALTER SYSTEM SET max_connections = ${MAX_CONNECTIONS}`);
+    if (Number(row?.['max_connections']) >= maxConnections) return;
+    for (const member of members) await this.query(member, `ALTER SYSTEM SET max_connections = ${maxConnections}`);
     await this.#command('down');
     await this.#up();
   }
@@ -125,6 +136,10 @@ export class BenchCluster {
       const outcome = await run('pgbench', args, { env: { PGPASSWORD: password } });
       if (outcome.code !== 0) throw new Error(`pgbench -i: ${outcome.stderr}`);
     }
+    await this.#caughtUp();
+  }
+
+  async #caughtUp(): Promise<void> {
     const [at] = await this.query(this.primary, 'SELECT pg_current_wal_insert_lsn() AS lsn');
     for (const replica of this.replicas) {
       const caughtUp = `SELECT pg_last_wal_replay_lsn() >= '${String(at?.['lsn'])}' AS yes`;
@@ -144,7 +159,7 @@ export class BenchCluster {
   }
 
   async #command(...args: string[]): Promise<string> {
-    const env = { UNDERSTUDY_MEMBER_PORT: String(this.#ports.members), NO_COLOR: '1' };
+    const env = { ...PATIENCE, UNDERSTUDY_MEMBER_PORT: String(this.#ports.members), NO_COLOR: '1' };
     const outcome = await run(process.execPath, [BIN, ...args, '--data', join(this.directory, 'data')], { cwd: this.directory, env });
     if (outcome.code !== 0) throw new Error(`understudy ${args[0]}: ${outcome.stderr}`);
     return outcome.stdout;

@@ -47,6 +47,11 @@ export async function pgbench(run: PgbenchRun, onSecond: (progress: Progress, pi
   }
 }
 
+/** pgbench's clock runs while its clients log in, one after the other: so many more seconds for them. */
+export function loginSeconds(clients: number): number {
+  return Math.ceil(clients / 100);
+}
+
 /** Threads of the load: one is enough for one client, and more than there are cores help nobody. */
 export function threadsFor(clients: number): number {
   return Math.min(clients, 2);
@@ -54,7 +59,19 @@ export function threadsFor(clients: number): number {
 
 function argumentsOf({ to, mode, clients, seconds, work }: PgbenchRun, logs: string): string[] {
   const where = ['-h', to.host, '-p', String(to.port), '-U', to.user];
-  const load = ['-n', '-M', mode, '-c', String(clients), '-j', String(threadsFor(clients)), '-T', String(seconds), '-P', '1'];
+  const load = [
+    '-n',
+    '-M',
+    mode,
+    '-c',
+    String(clients),
+    '-j',
+    String(threadsFor(clients)),
+    '-T',
+    String(seconds + loginSeconds(clients)),
+    '-P',
+    '1',
+  ];
   return [...where, ...load, '-l', '--log-prefix', join(logs, 'log'), `--sampling-rate=${SAMPLED}`, ...work, to.database];
 }
 
@@ -96,7 +113,7 @@ export function parseProgress(line: string): Progress | null {
 /** The closing report. Throws when it is not one. */
 export function parseSummary(text: string): { tps: number; failed: number } {
   const tps = /^tps = ([\d.]+) /m.exec(text);
-  if (tps === null) throw new Error(`pgbench reported no tps: ${text}`);
+  if (tps === null) throw new Error('no transaction ended in time (pgbench reported no tps)');
   const failed = /^number of failed transactions: (\d+)/m.exec(text);
   return { tps: Number(tps[1]), failed: Number(failed?.[1] ?? 0) };
 }
