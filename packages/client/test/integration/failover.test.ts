@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually, type Member } from '../../../server/test/integration/postgres-fixture.ts';
+import { addressOf, type ClientBench, openClientBench, type RoutedPool } from './fixture.ts';
+
+describe('a failover that nobody tells the pool of', () => {
+  let on: ClientBench;
+  let pool: RoutedPool;
+  let n2: Member;
+
+  beforeEach(async () => {
+    on = await openClientBench(1);
+    n2 = on.replicas[0] as Member;
+    // A promotion takes its time on a busy machine.
+    pool = on.pool({ holdTimeoutMs: 120_000 });
+    await pool.query('create table t(i int)');
+  });
+  afterEach(() => on.close());
+
+  /** What was committed has arrived, so that the promotion loses nothing. */
+  async function caughtUp(): Promise<void> {
+    const n = (await pool.query('select count(*)::int as n, pg_is_in_recovery() as r from t')).rows[0];
+    expect(n.r).toBe(true);
+  }
+
+  async function promote(): Promise<void> {
+    await n2.server.isolate(5_000);
+    await n2.server.setSynchronousNames({ kind: 'none' }, 5_000);
+    await n2.server.promote(null, 10_000);
+  }
+
+  it('holds writes, goes on reading, and finds the new primary by itself', async () => {
+    const client = await pool.connect();
+    await client.query('insert into t values (1)');
+    await caughtUp();
+    await on.primary.server.fence();
+    expect((await client.query('select i, pg_is_in_recovery() as r from t')).rows).toEqual([{ i: 1, r: true }]);
+    const writing = client.query('insert into t values (2)');
+    const other = pool.query('insert into t values (3)');
+    await promote();
+    expect((await writing).rowCount).toBe(1);
+    expect((await other).rowCount).toBe(1);
+    expect(pool.last).toMatchObject({ role: 'primary', server: addressOf(n2) });
+    expect((await client.query('select count(*)::int as n from t')).rows).toEqual([{ n: 3 }]);
+    client.release();
+  });
+
+  it('says of a transaction that was open that it is rolled back, and goes on with the same client', async () => {
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('insert into t values (1)');
+    await on.primary.server.fence();
+    await promote();
+    await expect(client.query('insert into t values (2)')).rejects.toMatchObject({ code: '57P01' });
+    await expect(client.query('insert into t values (3)')).rejects.toMatchObject({ code: '25P02' });
+    expect((await client.query('rollback')).command).toBe('ROLLBACK');
+    expect((await client.query('insert into t values (4) returning i')).rows).toEqual([{ i: 4 }]);
+    expect((await client.query('select i from t')).rows).toEqual([{ i: 4 }]);
+    client.release();
+  });
+
+  it('says of a write under way that its outcome is unknown, and runs a read under way again', async () => {
+    const writing = pool.query('insert into t select 1 from pg_sleep(60)');
+    const failed = expect(writing).rejects.toMatchObject({ code: '08007' });
+    await eventually(async () => pool.seen.some(route => route.text.includes('pg_sleep(60)')), 'the write is under way');
+    await on.primary.server.fence();
+    await failed;
+    const reading = pool.query('select pg_is_in_recovery() as r, pg_sleep(0.2)');
+    await promote();
+    expect((await reading).rows).toHaveLength(1);
+  });
+});
