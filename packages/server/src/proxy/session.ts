@@ -286,7 +286,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
     if (usable && (primary.kind === 'open' || (primary.kind === 'draining' && this.#predicted() !== 'I'))) {
       if (last === undefined) {
         const preparation = this.#preparePrimary(unit, connection as ServerConnection);
-        if (preparation !== null) return this.#block(preparation);
+        if (preparation !== null)
+          return this.#block(preparation.catch(error => unlessLost(connection as ServerConnection, error as Error)));
         this.#client.tellSettings((connection as ServerConnection).parameters);
       }
       return this.#send(unit, connection as ServerConnection, because);
@@ -824,6 +825,11 @@ async function listenAgain(connection: ServerConnection, channels: ReadonlySet<s
     connection.destroy(error as Error);
     throw error;
   }
+}
+
+/** A connection that broke before the statement was sent costs the client nothing: another one, or the next primary, takes it. */
+function unlessLost(connection: ServerConnection, error: Error): void {
+  if (!connection.lost) throw error;
 }
 
 function reasonOf(unit: ClientUnit): string {
