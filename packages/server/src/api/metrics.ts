@@ -1,4 +1,4 @@
-import type { TermRecord } from '@understudy/core/cluster';
+import { lagBytes, parseLsn, type TermRecord } from '@understudy/core/cluster';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { MemberStatus, StatusDocument } from './types.ts';
 
@@ -41,6 +41,9 @@ function memberMetrics(registry: Registry, status: StatusDocument): void {
   const role = gauge(registry, 'member_role', '1 for the role that the member has.', ['member', 'role']);
   const timeline = gauge(registry, 'member_timeline', "PostgreSQL's timeline.", ['member']);
   const inCohort = gauge(registry, 'member_in_cohort', "1 while the member's acknowledgement counts.", ['member']);
+  const notReceived = gauge(registry, 'member_receive_lag_bytes', 'WAL that the primary has flushed and the member has not received.', [
+    'member',
+  ]);
   const bytes = gauge(registry, 'member_replay_lag_bytes', 'WAL that the primary has flushed and the member has not replayed.', ['member']);
   const seconds = gauge(registry, 'member_replay_lag_seconds', 'Age of what a read on the member sees.', ['member']);
   const stageBytes = gauge(registry, 'member_stage_lag_bytes', 'WAL that has not come so far, as the primary sees it.', [
@@ -64,9 +67,17 @@ function memberMetrics(registry: Registry, status: StatusDocument): void {
     for (const each of ROLES) role.set({ ...labels, role: each }, Number(each === member.role));
     if (member.timeline !== null) timeline.set(labels, member.timeline);
     inCohort.set(labels, Number(member.inCohort));
+    const received = receiveLagBytes(status, member);
+    if (received !== null) notReceived.set(labels, received);
     if (member.lagBytes !== null) bytes.set(labels, member.lagBytes);
     if (member.lagMs !== null) seconds.set(labels, member.lagMs / 1000);
   }
+}
+
+/** Null when one of the two positions is not known. */
+function receiveLagBytes(status: StatusDocument, member: MemberStatus): number | null {
+  const flushed = status.members.find(({ id }) => id === status.primary)?.receiveLsn;
+  return flushed && member.receiveLsn ? lagBytes(parseLsn(flushed), parseLsn(member.receiveLsn)) : null;
 }
 
 function routerMetrics(registry: Registry, { router }: StatusDocument): void {
