@@ -78,7 +78,10 @@ export function endsInCommit(flight: Flight, wroteBefore: boolean): boolean {
 }
 
 /** The flight for whoever looks at what is routed. */
-export function answeredStatement({ unit, from, before, because, sentAtMs }: Flight, nowMs: number): AnsweredStatement {
+export function answeredStatement(
+  { unit, from, before, because, sentAtMs }: Pick<Flight, 'unit' | 'from' | 'before' | 'because' | 'sentAtMs'>,
+  nowMs: number,
+): AnsweredStatement {
   return {
     fingerprint: unit.texts[0]?.fingerprint ?? NO_TEXT,
     kind: unit.demand === 'replica' && before === 'I' ? 'read' : mayWrite(unit) ? 'write' : 'other',

@@ -605,8 +605,13 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   }
 
   onLaneAnswer(read: LaneRead, from: ServerConnection, serviceMs: number): void {
-    const { stats, freshness } = this.#context;
+    const { stats, statements, freshness } = this.#context;
     this.#laneRead = null;
+    if (statements.active) {
+      const { unit, sentAtMs } = read;
+      const because = this.#state.last?.because ?? '';
+      statements.note(answeredStatement({ unit, from, before: 'I', because, sentAtMs }, performance.now()));
+    }
     stats.countRead(from.member);
     stats.laneReads += 1;
     freshness.finished(from.member, performance.now() - read.sentAtMs);
