@@ -51,6 +51,7 @@ module.exports = {
       from: { path: '^packages/dashboard/src/' },
       to: { path: '^packages/(server|client|wire)/', pathNot: '^packages/server/src/api/types' },
     },
+    below('certificates', 'cli', 'api', 'proxy', 'agent', 'postgres', 'store', 'supervisor', 'service'),
     below('store', 'cli', 'api', 'proxy', 'agent', 'postgres', 'supervisor', 'service'),
     below('postgres', 'cli', 'api', 'proxy', 'agent', 'store', 'supervisor', 'service'),
     below('agent', 'cli', 'api', 'proxy', 'supervisor', 'service'),

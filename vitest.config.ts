@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config';
 /** Workspace packages resolve to their sources, so that a test never runs yesterday's build. */
 const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditions: ['source'] } } };
 
+/** Long ones: `npm run sharing`. */
+const SHARING = ['packages/server/test/integration/proxy-sharing.test.ts', 'packages/server/test/integration/proxy-limits.test.ts'];
+const INTEGRATION = ['packages/*/test/integration/**/*.test.ts', ...SHARING.map(file => `!${file}`)];
+
 const project = (name: string, include: string[], testTimeout: number) => ({
   ...source,
   test: { name, include, testTimeout, hookTimeout: testTimeout, pool: 'forks' as const },
@@ -16,21 +20,36 @@ export default defineConfig({
         ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts', '!packages/*/test/integration/**', '!packages/core/test/sim/**'],
         30_000,
       ),
+      // Run by `npm run clients`: it installs the drivers first.
+      project('sharing', SHARING, 120_000),
+      project('clients', ['test/clients/*.test.ts'], 240_000),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
       {
-        ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000),
-        test: { ...project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000).test, fileParallelism: false },
+        ...project('integration', INTEGRATION, 120_000),
+        test: { ...project('integration', INTEGRATION, 120_000).test, fileParallelism: false },
       },
       {
         ...project(
           'e2e',
-          ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          [
+            'test/e2e/**/*.test.ts',
+            'test/chaos/**/*.test.ts',
+            'test/machines/**/*.test.ts',
+            'test/browser/**/*.test.ts',
+            'test/clients/*.test.ts',
+          ],
           240_000,
         ),
         test: {
           ...project(
             'e2e',
-            ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/machines/**/*.test.ts', 'test/browser/**/*.test.ts'],
+            [
+              'test/e2e/**/*.test.ts',
+              'test/chaos/**/*.test.ts',
+              'test/machines/**/*.test.ts',
+              'test/browser/**/*.test.ts',
+              'test/clients/*.test.ts',
+            ],
             240_000,
           ).test,
           fileParallelism: false,

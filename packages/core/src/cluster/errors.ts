@@ -73,6 +73,11 @@ export const ERRORS = {
     exit: 'usage',
   },
   'bad-config': { message: 'The configuration {path} is not valid: {why}.', action: 'Correct it. Nothing was started.', exit: 'usage' },
+  'bad-certificate': {
+    message: 'The certificate {path} cannot be used: {why}.',
+    action: 'Name a certificate and its private key in PEM with --tls-cert and --tls-key, or neither to have one generated.',
+    exit: 'error',
+  },
   'unknown-member': { message: 'There is no member {id}.', action: 'Members are: {members}.', exit: 'usage' },
   'no-such-chapter': { message: 'The tour has no chapter {id}.', action: 'Chapters are: {chapters}.', exit: 'usage' },
   'too-many-members': { message: 'A cluster has at most {limit} members.', action: 'Remove one first.', exit: 'refused' },

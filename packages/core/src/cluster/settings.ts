@@ -25,7 +25,21 @@ export interface RoutingSettings {
   readonly databaseConsistency: Readonly<Record<string, ConsistencyLevel>>;
 }
 
+/** auto: TLS is offered where the router listens beyond this machine. */
+export const TLS_MODES = ['off', 'auto', 'on', 'require'] as const;
+
+export interface TlsSettings {
+  readonly mode: (typeof TLS_MODES)[number];
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly clientCa: string | null;
+}
+
 export interface ProxySettings {
+  readonly loginTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly idleInTransactionTimeoutMs: number;
+  readonly queryTimeoutMs: number;
   readonly maxClients: number;
   readonly maxHeld: number;
   readonly holdTimeoutMs: number;
@@ -55,6 +69,7 @@ export interface Settings {
   readonly maxLossBytes: number;
   readonly consistency: ConsistencyLevel;
   readonly routing: RoutingSettings;
+  readonly tls: TlsSettings;
   readonly proxy: ProxySettings;
   readonly failover: FailoverConfig;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -92,6 +107,7 @@ const port = whole(1, 65_535);
 const host = z.string('must be a host name or an address').min(1, 'must not be empty').max(253, 'is too long');
 const path = z.string('must be a path').min(1, 'must not be empty');
 const milliseconds = whole(0, 3_600_000);
+const longTime = whole(0, 604_800_000);
 const timing = (name: keyof FailoverConfig, description: string) =>
   whole(1, 86_400_000).default(DEFAULT_FAILOVER[name]).describe(description);
 
@@ -172,6 +188,26 @@ const proxy = z.strictObject({
   queueTimeoutMs: milliseconds.default(30_000).describe('How long a client waits for a server connection before it gets an error.'),
   lanes: oneOf(['on', 'off']).default('on').describe('Whether quick reads of several clients share server connections as pipelines.'),
   serverIdleMs: milliseconds.default(60_000).describe('A server connection that is not used for this long is closed.'),
+  loginTimeoutMs: whole(100, 3_600_000).default(15_000).describe('How long a client may take from its first byte to the end of its login.'),
+  idleTimeoutMs: longTime.default(0).describe('A client that says nothing for so long is let go; 0 is never.'),
+  idleInTransactionTimeoutMs: longTime.default(0).describe('The same with a transaction open.'),
+  queryTimeoutMs: longTime
+    .default(0)
+    .describe('A statement that has been under way for so long, waiting included, is cancelled; 0 is never.'),
+});
+
+const tls = z.strictObject({
+  mode: oneOf(TLS_MODES)
+    .default('auto')
+    .describe(
+      'Whether the router offers TLS. auto: with a certificate, or when it listens beyond this machine; require: clients without TLS are refused.',
+    ),
+  cert: path
+    .nullable()
+    .default(null)
+    .describe("The router's certificate, with its chain, in PEM; without one an authority and a certificate are generated."),
+  key: path.nullable().default(null).describe('Private key of the certificate, in PEM.'),
+  clientCa: path.nullable().default(null).describe('Authorities in PEM: clients must show a certificate of theirs, beside their password.'),
 });
 
 const schema = z.strictObject({
@@ -197,6 +233,7 @@ const schema = z.strictObject({
   maxLossBytes: size.default(16 * 1024 ** 2).describe('In async: a replica further behind than this is not promoted by itself.'),
   consistency: oneOf(CONSISTENCY_LEVELS).default('strong').describe('How fresh reads must be when a session says nothing else.'),
   routing: routing.prefault({}).describe('Which server may answer a read.'),
+  tls: tls.prefault({}).describe('TLS between clients and the router.'),
   proxy: proxy.prefault({}).describe('Limits of the router.'),
   failover: failover.prefault({}).describe('Timings of failover.'),
   logLevel: oneOf(['debug', 'info', 'warn', 'error']).default('info').describe('How much the log says.'),
@@ -224,6 +261,10 @@ function inconsistent(settings: Settings): SettingsResult | null {
   if (settings.acks > settings.replicas) {
     return issue('acks', `must not be more than the number of replicas (${settings.replicas})`);
   }
+  const { cert, key, mode, clientCa } = settings.tls;
+  if ((cert === null) !== (key === null))
+    return issue(cert === null ? 'tls.cert' : 'tls.key', 'is missing: certificate and key go together');
+  if (mode === 'off' && (cert !== null || clientCa !== null)) return issue('tls.mode', 'off does not go with a certificate');
   if (settings.binDir !== null && settings.provider === 'embedded') return issue('binDir', 'goes with the provider system only');
   return null;
 }

@@ -1,4 +1,12 @@
-import { CONSISTENCY_LEVELS, didYouMean, type ExitCode, REPLICAS_MAX, REPLICAS_MIN, UnderstudyError } from '@understudy/core/cluster';
+import {
+  CONSISTENCY_LEVELS,
+  didYouMean,
+  type ExitCode,
+  REPLICAS_MAX,
+  REPLICAS_MIN,
+  TLS_MODES,
+  UnderstudyError,
+} from '@understudy/core/cluster';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CommandContext, TargetOptions } from './context.ts';
 
@@ -56,6 +64,10 @@ function addLifecycle(program: Command, define: Define): void {
     .option('--consistency <level>', `${CONSISTENCY_LEVELS.join(', ')} (default: strong)`)
     .option('--provider <name>', 'embedded or system (default: embedded)')
     .option('--bin-dir <dir>', 'directory of the PostgreSQL programs, for the provider system')
+    .option('--tls-mode <mode>', `${TLS_MODES.join(', ')} (default: auto, TLS where clients come from other machines)`)
+    .option('--tls-cert <file>', 'certificate of the router in PEM (default: one of a generated authority)')
+    .option('--tls-key <file>', 'its private key in PEM')
+    .option('--tls-client-ca <file>', 'authorities in PEM whose certificates clients must show')
     .option('--config <file>', 'configuration file (default: understudy.yaml, if there is one)')
     .option('--from-backup <dir>', 'a new cluster begins with this backup (see `understudy backup`)')
     .option('--detach', 'return when the cluster is healthy, and leave it running')

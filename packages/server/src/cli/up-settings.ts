@@ -11,6 +11,10 @@ export interface UpOptions extends TargetOptions {
   readonly consistency?: string;
   readonly provider?: string;
   readonly binDir?: string;
+  readonly tlsMode?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
   readonly config?: string;
   /** Directory of a backup. */
   readonly fromBackup?: string;
@@ -24,7 +28,22 @@ export function upSettings(context: CommandContext, options: UpOptions): LoadedS
   const { data, port, httpPort, host, httpHost, replicas, durability, consistency, binDir } = options;
   const provider = options.provider ?? (binDir === undefined ? undefined : 'system');
   return loadSettings({
-    flags: { data, port, httpPort, host, httpHost, replicas, durability, consistency, provider, binDir },
+    flags: {
+      data,
+      port,
+      httpPort,
+      host,
+      httpHost,
+      replicas,
+      durability,
+      consistency,
+      provider,
+      binDir,
+      'tls.mode': options.tlsMode,
+      'tls.cert': options.tlsCert,
+      'tls.key': options.tlsKey,
+      'tls.clientCa': options.tlsClientCa,
+    },
     env: context.env,
     cwd: context.cwd,
     command: 'up',

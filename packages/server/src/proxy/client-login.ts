@@ -1,28 +1,36 @@
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { backend, Frontend, frontend, HEADER_BYTES, ProtocolError, ScramServer } from '@understudy/wire';
-import { cannotCheckLogin, protocolViolation, wrongPassword } from './errors.ts';
+import { cannotCheckLogin, protocolViolation } from './errors.ts';
 import { nextChunk } from './handshake.ts';
 import type { Identity, Secrets } from './secrets.ts';
 
 /** A password message has no business being larger. */
 const MAX_PASSWORD_BYTES = 10_000;
 
+export interface Proven {
+  readonly identity: Identity;
+  /** Clients that the role may have at once; -1 is no limit. */
+  readonly connectionLimit: number;
+  /** Bytes that came after the last message. */
+  readonly rest: Buffer;
+}
+
 /**
  * Lets a client prove that it knows the secret of `user`. Throws ProxyFailure; null when the client went away, as psql does when it is
- * asked for a password and has none. `rest` are bytes that came after the last message.
+ * asked for a password and has none. `certificateBinding` is the data of channel binding for connections with TLS; null offers none.
  */
 export async function authenticate(
   socket: Socket,
   user: string,
   secrets: Secrets,
-  certificate: string | null,
+  certificateBinding: Buffer | null,
   early: Buffer,
-): Promise<{ readonly identity: Identity; readonly rest: Buffer } | null> {
+): Promise<Proven | 'refused' | null> {
   const messages = new PasswordMessages(socket, early);
-  const binding = socket instanceof TLSSocket && certificate !== null ? endPointBinding(certificate) : null;
-  const secret = await secrets.secretOf(user).catch((error: Error) => {
+  const binding = socket instanceof TLSSocket ? certificateBinding : null;
+  const { secret, connectionLimit } = await secrets.secretOf(user).catch((error: Error) => {
     throw cannotCheckLogin(error.message);
   });
   const server = new ScramServer(secret, randomBytes(18).toString('base64'), binding);
@@ -35,18 +43,13 @@ export async function authenticate(
     const final = await messages.next();
     if (final === null) return null;
     const outcome = server.verify(frontend.readSaslResponse(final));
-    if (outcome.kind === 'refused') throw wrongPassword(user);
+    if (outcome.kind === 'refused') return 'refused';
     socket.write(Buffer.concat([backend.authenticationSaslFinal(outcome.final), backend.AUTHENTICATION_OK]));
-    return { identity: { user, keys: outcome.keys }, rest: messages.rest() };
+    return { identity: { user, keys: outcome.keys }, connectionLimit, rest: messages.rest() };
   } catch (error) {
     if (error instanceof ProtocolError) throw protocolViolation(error.message);
     throw error;
   }
-}
-
-/** Data of channel binding tls-server-end-point: a hash of our certificate (RFC 5929 §4.1: SHA-256 in place of MD5 and SHA-1). */
-function endPointBinding(certificate: string): Buffer {
-  return createHash('sha256').update(new X509Certificate(certificate).raw).digest();
 }
 
 /** Reads the password messages of a client, and nothing else. */

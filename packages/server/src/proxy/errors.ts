@@ -31,6 +31,14 @@ export const noUser = (): ProxyFailure => fatal('28000', 'no PostgreSQL user nam
 export const protocolViolation = (message: string): ProxyFailure => fatal('08P01', message);
 export const internalError = (): ProxyFailure => fatal('XX000', 'internal error of the router');
 export const tooManyClients = (): ProxyFailure => fatal('53300', 'sorry, too many clients already');
+export const tooManyClientsOfRole = (user: string): ProxyFailure => fatal('53300', `too many connections for role "${user}"`);
+export const tooManyFailedLogins = (): ProxyFailure =>
+  fatal('28000', 'too many failed logins for this role from this address', 'Correct the password, then try again in a minute.');
+export const tlsRequired = (): ProxyFailure =>
+  fatal('28000', 'this router takes connections with TLS only', 'Connect with sslmode=require or better.');
+export const invalidAtStartup = (message: string): ProxyFailure => fatal('22023', message);
+export const idleTooLong = (): ProxyFailure => fatal('57P05', 'terminating connection due to idle-session timeout');
+export const idleInTransactionTooLong = (): ProxyFailure => fatal('25P03', 'terminating connection due to idle-in-transaction timeout');
 export const shuttingDown = (): ProxyFailure => fatal('57P01', 'terminating connection because the router is shutting down');
 export const cannotCheckLogin = (why: string): ProxyFailure => fatal('57P03', `the password cannot be checked at the moment: ${why}`);
 export const noPrimary = (reason: string): ProxyFailure =>

@@ -55,6 +55,8 @@ export class Expectations {
   #copyIn: 'none' | 'simple' | 'extended' = 'none';
   /** Syncs that were due when the end of an extended copy was sent; null before that. The server ignores them: it read them in copy-in mode. */
   #syncsBeforeCopyEnd: number | null = null;
+  /** The group that runs has failed and its Sync was not sent yet: the server passes over everything that comes before it. */
+  #skipping = false;
 
   get size(): number {
     return this.#due.size;
@@ -72,7 +74,9 @@ export class Expectations {
   expect(item: Expectation): void {
     // In copy-in mode of a simple Query, Sync is ignored and never answered.
     if (this.#copyIn === 'simple' && item.kind === 'sync') return;
-    this.#due.push(item);
+    if (item.kind === 'sync') this.#skipping = false;
+    if (this.#skipping) item.settle?.(false);
+    else this.#due.push(item);
   }
 
   /** True when the next answer is the proxy's own to give; it is taken off with this. */
@@ -177,6 +181,7 @@ export class Expectations {
       item.settle?.(false);
     }
     if (this.#copyIn === 'extended') this.#dropIgnoredSyncs();
+    this.#skipping = this.#due.peek() === undefined;
     return 'fails';
   }
 }

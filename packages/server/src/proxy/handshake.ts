@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
 import { type BackendKey, ProtocolError, readStartup, TLS_HANDSHAKE_BYTE } from '@understudy/wire';
-import { type ProxyFailure, protocolViolation } from './errors.ts';
+import type { ClientTls } from './client-tls.ts';
+import { type ProxyFailure, protocolViolation, tlsRequired } from './errors.ts';
 
 /** What a client wants, once TLS is settled. */
 export type Opening =
@@ -19,15 +19,11 @@ export type Opening =
   /** The client went away or took too long. */
   | { readonly kind: 'gone' };
 
-export interface TlsMaterial {
-  readonly context: SecureContext;
-}
-
 const DENIED = Buffer.from('N');
 const GRANTED = Buffer.from('S');
 
 /** Talks with a client that has just connected until it has said what it wants. The caller limits the time. */
-export async function openClient(raw: Socket, tls: TlsMaterial | null): Promise<Opening> {
+export async function openClient(raw: Socket, tls: ClientTls | null): Promise<Opening> {
   let socket = raw;
   let data: Buffer = Buffer.alloc(0);
   /** Each kind of request may come once: a client that asks again and again is not waiting for a session. */
@@ -35,7 +31,7 @@ export async function openClient(raw: Socket, tls: TlsMaterial | null): Promise<
   for (;;) {
     if (socket === raw && tls !== null && data[0] === TLS_HANDSHAKE_BYTE && asked.size === 0) {
       // Direct TLS (PostgreSQL 17): no SSLRequest, ALPN says what is spoken.
-      const secured = await secure(raw, tls, data, 'alpn-required');
+      const secured = await tls.secure(raw, data, 'alpn-required');
       if (secured === null) return { kind: 'gone' };
       socket = secured;
       data = Buffer.alloc(0);
@@ -57,6 +53,7 @@ export async function openClient(raw: Socket, tls: TlsMaterial | null): Promise<
     const rest = data.subarray(read.bytes);
     switch (packet.kind) {
       case 'startup':
+        if (socket === raw && tls?.required) return { kind: 'refused', socket, failure: tlsRequired() };
         return { kind: 'startup', socket, minor: packet.minor, parameters: packet.parameters, rest };
       case 'cancel':
         return { kind: 'cancel', socket, key: packet.key };
@@ -73,28 +70,12 @@ export async function openClient(raw: Socket, tls: TlsMaterial | null): Promise<
           continue;
         }
         raw.write(GRANTED);
-        const secured = await secure(raw, tls, data, 'alpn-optional');
+        const secured = await tls.secure(raw, data, 'alpn-optional');
         if (secured === null) return { kind: 'gone' };
         socket = secured;
       }
     }
   }
-}
-
-/** Continues the connection in TLS 1.2 or newer. Null when that fails. */
-function secure(raw: Socket, tls: TlsMaterial, early: Buffer, alpn: 'alpn-required' | 'alpn-optional'): Promise<TLSSocket | null> {
-  if (early.length > 0) raw.unshift(early);
-  return new Promise(resolve => {
-    const secured = new TLSSocket(raw, { isServer: true, secureContext: tls.context, ALPNProtocols: ['postgresql'] });
-    secured.once('secure', () => {
-      if (alpn === 'alpn-required' && secured.alpnProtocol !== 'postgresql') {
-        secured.destroy();
-        resolve(null);
-      } else resolve(secured);
-    });
-    secured.once('error', () => resolve(null));
-    secured.once('close', () => resolve(null));
-  });
 }
 
 /** The next bytes of a socket, which is paused again after them; null when it ends. */

@@ -1,5 +1,6 @@
 import type { ReadPolicy } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
+import type { TlsMaterial } from './client-tls.ts';
 
 /** What a proxy must be told. Times in milliseconds, sizes in bytes. */
 export interface ProxyOptions {
@@ -8,8 +9,8 @@ export interface ProxyOptions {
   readonly port: number;
   /** The role that looks up secrets (it may call understudy.user_secret), asks for log positions and is used for nothing else. */
   readonly router: { readonly user: string; readonly password: string; readonly database: string };
-  /** Certificate and key in PEM; null answers SSLRequest with 'N'. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Null answers SSLRequest with 'N'. */
+  readonly tls: TlsMaterial | null;
   readonly consistency: ConsistencyWish;
   /** Bound of `bounded` reads. */
   readonly maxLagMs: number;
@@ -55,9 +56,15 @@ export interface ProxyOptions {
   readonly maxServerStatements: number;
   /** From the first byte to the end of authentication. */
   readonly loginTimeoutMs: number;
+  /** A client that sends nothing for so long is let go; 0 is never. */
+  readonly idleTimeoutMs: number;
+  /** The same within an open transaction. */
+  readonly idleInTransactionTimeoutMs: number;
+  /** A statement that has been under way for so long, waiting included, is cancelled; 0 is never. */
+  readonly queryTimeoutMs: number;
   /** To connect and log in to a server. */
   readonly connectTimeoutMs: number;
-  /** A refused login is answered this late, to slow guessing down. */
+  /** The first refused login of a role from an address is answered this late, to slow guessing down; see LoginPenalties. */
   readonly failureDelayMs: number;
   /** How long a role's secret is believed while no server can be asked for it. */
   readonly secretTtlMs: number;
@@ -96,6 +103,9 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   lanes: 'on',
   maxServerStatements: 500,
   loginTimeoutMs: 15_000,
+  idleTimeoutMs: 0,
+  idleInTransactionTimeoutMs: 0,
+  queryTimeoutMs: 0,
   connectTimeoutMs: 5_000,
   failureDelayMs: 250,
   secretTtlMs: 60_000,

@@ -1,21 +1,24 @@
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import { backend, type BackendKey, negotiate } from '@understudy/wire';
-import { authenticate } from './client-login.ts';
+import { performance } from 'node:perf_hooks';
+import { TLSSocket } from 'node:tls';
+import type { RoutableServer } from '@understudy/core/routing';
+import { backend, type BackendKey } from '@understudy/wire';
+import type { ServerFacts, TableSources } from './admin-tables.ts';
+import { type Admitted, Door } from './admission.ts';
+import { ClientTls } from './client-tls.ts';
 import { Databases } from './databases.ts';
-import { noServer, noUser, ProxyFailure, protocolViolation, shuttingDown, tooManyClients } from './errors.ts';
+import { noServer, ProxyFailure, shuttingDown } from './errors.ts';
 import { Freshness } from './freshness.ts';
 import { Greetings } from './greetings.ts';
-import { type Opening, openClient, type TlsMaterial } from './handshake.ts';
 import { ClusterWatch } from './hold.ts';
 import { Lanes } from './lanes.ts';
 import type { ProxyOptions } from './options.ts';
+import { TimeLimits } from './limits.ts';
 import { joinToPrimary } from './passthrough.ts';
 import { Pools, poolUser } from './pools.ts';
 import type { ProxyEvent, ProxyStats, TopologySource } from './ports.ts';
-import { type LoginWishes, wishesAtLogin } from './router-state.ts';
-import { type Identity, Secrets } from './secrets.ts';
+import { Secrets } from './secrets.ts';
 import { LoginRefused } from './server-login.ts';
 import { type ServerAddress, StatementRefused } from './server-connection.ts';
 import { Session } from './session.ts';
@@ -30,6 +33,12 @@ const FIRST_POSITIONS_MS = 500;
 
 interface Client {
   readonly key: BackendKey;
+  readonly user: string;
+  readonly database: string;
+  readonly applicationName: string;
+  readonly socket: Socket;
+  readonly connectedAtMs: number;
+  /** Null for a replication connection. */
   readonly session: Session | null;
   readonly end: (failure: ProxyFailure) => void;
 }
@@ -50,7 +59,8 @@ export class ProxyServer {
     freshness: Freshness;
     secrets: Secrets;
     context: SessionContext;
-    tls: TlsMaterial | null;
+    door: Door;
+    limits: TimeLimits;
   } | null = null;
 
   constructor(options: ProxyOptions, source: TopologySource, onEvent: (event: ProxyEvent) => void = () => undefined) {
@@ -62,9 +72,6 @@ export class ProxyServer {
   /** Listens; resolves with the address in use. Rejects when the port is taken or the certificate is not usable. */
   async start(): Promise<{ readonly host: string; readonly port: number }> {
     const parser = await sqlParser();
-    const { tls: material } = this.#options;
-    const tls =
-      material === null ? null : { context: createSecureContext({ cert: material.cert, key: material.key, minVersion: 'TLSv1.2' }) };
     const freshness = new Freshness(this.#options, this.#source.current());
     const watch = new ClusterWatch(this.#source, this.#options.maxHeld, () => this.#onTopology(), this.#onEvent);
     const secrets = new Secrets(this.#options, () => this.#addresses(watch));
@@ -75,14 +82,26 @@ export class ProxyServer {
       freshness,
       stats: this.#stats,
       statements: this.statements,
+      tables: this.#tables(watch, pools, freshness),
       onEvent: this.#onEvent,
       databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
       pools,
       lanes: new Lanes(pools, this.#options),
       greetings: new Greetings(),
     };
+    const door = new Door({
+      options: this.#options,
+      tls: this.#options.tls === null ? null : await ClientTls.create(this.#options.tls),
+      secrets,
+      clients: { total: () => this.#clients.size, ofRole: user => this.#countOfRole(user) },
+      onRefusedLogin: () => {
+        this.#stats.refusedLogins += 1;
+      },
+    });
     const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, socket => void this.#serve(socket));
-    this.#running = { server, watch, freshness, secrets, context, tls };
+    const limits = new TimeLimits(this.#options, () => this.#sessions());
+    limits.start();
+    this.#running = { server, watch, freshness, secrets, context, door, limits };
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => resolve());
@@ -100,6 +119,7 @@ export class ProxyServer {
     const closed = new Promise<void>(resolve => running.server.close(() => resolve()));
     for (const client of this.#clients.values()) client.end(shuttingDown());
     for (const socket of this.#sockets) socket.destroySoon();
+    running.limits.stop();
     running.watch.stop();
     running.freshness.stop();
     running.secrets.end();
@@ -132,6 +152,48 @@ export class ProxyServer {
     };
   }
 
+  #tables(watch: ClusterWatch, pools: Pools, freshness: Freshness): TableSources {
+    const clients = this.#clients;
+    const stats = this.#stats;
+    return {
+      *clients() {
+        for (const { user, database, applicationName, socket, connectedAtMs, session } of clients.values()) {
+          const connectedMs = performance.now() - connectedAtMs;
+          const from = `${socket.remoteAddress}:${socket.remotePort}`;
+          const [state, lastRoute] = session === null ? (['replication', ''] as const) : ([session.activity, session.lastRoute] as const);
+          yield { user, database, applicationName, from, tls: socket instanceof TLSSocket, connectedMs, state, lastRoute };
+        }
+      },
+      *servers() {
+        const { primary, replicas } = watch.topology;
+        const facts = (role: 'primary' | 'replica', { id, host, port, timeline }: RoutableServer): ServerFacts => ({
+          member: id,
+          role,
+          address: `${host}:${port}`,
+          timeline,
+          reads: stats.reads.get(id) ?? 0,
+        });
+        if (primary.kind !== 'absent') yield facts('primary', primary.server);
+        for (const replica of replicas) yield facts('replica', replica);
+      },
+      pools: () => pools.report(),
+      *stats() {
+        yield* stats.counts();
+        for (const [reason, count] of freshness.waits) yield [`waits.${reason}`, count];
+      },
+    };
+  }
+
+  *#sessions(): IterableIterator<Session> {
+    for (const { session } of this.#clients.values()) if (session !== null) yield session;
+  }
+
+  #countOfRole(user: string): number {
+    let count = 0;
+    for (const client of this.#clients.values()) if (client.user === user) count += 1;
+    return count;
+  }
+
   #address(server: Server): { host: string; port: number } {
     const { address, port } = server.address() as AddressInfo;
     return { host: address, port };
@@ -156,100 +218,54 @@ export class ProxyServer {
   // ---- one client
 
   async #serve(socket: Socket): Promise<void> {
+    const running = this.#running;
     // Sockets that have not logged in are bounded as well: they cost memory for as long as the login may take.
-    if (this.#sockets.size >= this.#options.maxClients * 2) {
+    if (running === null || this.#sockets.size >= this.#options.maxClients * 2) {
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    const limit = setTimeout(() => socket.destroy(), this.#options.loginTimeoutMs);
     try {
-      const opening = await openClient(socket, this.#running?.tls ?? null);
-      await this.#open(opening, limit);
+      const admission = await running.door.admit(socket);
+      switch (admission.kind) {
+        case 'session':
+          return await this.#begin(admission).catch((error: unknown) => refuse(admission.socket, error as Error));
+        case 'replication':
+          return await this.#replicate(admission).catch((error: unknown) => refuse(admission.socket, error as Error));
+        case 'cancel':
+          await this.#cancel(admission.key);
+          // PostgreSQL too closes the connection without an answer, once the cancel is on its way.
+          admission.socket.end();
+          return;
+        case 'closed':
+          return;
+        default:
+          admission satisfies never;
+      }
     } catch (error) {
       this.#onEvent({ kind: 'warning', message: `a client could not be served: ${(error as Error).message}` });
       socket.destroy();
-    } finally {
-      clearTimeout(limit);
     }
   }
 
-  async #open(opening: Opening, limit: NodeJS.Timeout): Promise<void> {
-    switch (opening.kind) {
-      case 'gone':
-        return;
-      case 'refused':
-        opening.socket.end(opening.failure.frame());
-        return;
-      case 'cancel':
-        await this.#cancel(opening.key);
-        // PostgreSQL too closes the connection without an answer, once the cancel is on its way.
-        opening.socket.end();
-        return;
-      case 'startup':
-        try {
-          await this.#login(opening, limit);
-        } catch (error) {
-          const failure =
-            error instanceof ProxyFailure
-              ? new ProxyFailure({ ...error.fields, severity: 'FATAL' })
-              : error instanceof LoginRefused || error instanceof StatementRefused
-                ? new ProxyFailure({ ...error.fields, severity: 'FATAL' })
-                : null;
-          opening.socket.end((failure ?? noServer((error as Error).message)).frame());
-        }
-    }
-  }
-
-  async #login(opening: Extract<Opening, { kind: 'startup' }>, limit: NodeJS.Timeout): Promise<void> {
-    const running = this.#running;
-    const { socket } = opening;
-    if (running === null) throw shuttingDown();
-    const negotiated = negotiate(opening.minor, opening.parameters);
-    if (negotiated.mustTell) socket.write(backend.negotiateProtocolVersion(negotiated.minor, negotiated.unknownOptions));
-    const user = opening.parameters.get('user');
-    if (user === undefined || user === '') throw noUser();
-    if (this.#clients.size >= this.#options.maxClients) throw tooManyClients();
-    const asked = wishesAtLogin(opening.parameters, this.#options);
-    if (!asked.ok) throw protocolViolation(asked.message);
-    const proven = await authenticate(socket, user, running.secrets, this.#options.tls?.cert ?? null, opening.rest).catch(
-      async (error: unknown) => {
-        if (error instanceof ProxyFailure && error.fields.code === '28P01') {
-          this.#stats.refusedLogins += 1;
-          await new Promise(resolve => setTimeout(resolve, this.#options.failureDelayMs));
-        }
-        throw error;
-      },
-    );
-    if (proven === null) return;
-    clearTimeout(limit);
-    if (isReplication(opening.parameters.get('replication'))) await this.#replicate(opening, proven.identity, proven.rest);
-    else await this.#begin(opening, proven.identity, proven.rest, asked, negotiated.minor);
-  }
-
-  async #begin(
-    opening: Extract<Opening, { kind: 'startup' }>,
-    identity: Identity,
-    rest: Buffer,
-    asked: Extract<LoginWishes, { ok: true }>,
-    minor: number,
-  ): Promise<void> {
+  async #begin(admitted: Admitted): Promise<void> {
+    const { socket, identity, minor, parameters, asked, rest } = admitted;
     const running = this.#running;
     if (running === null) throw shuttingDown();
     const key = this.#newKey(minor);
-    const { settings, fixed } = startupSettings(opening.parameters);
+    const { settings, fixed } = startupSettings(parameters);
     const session = new Session({
       context: running.context,
-      socket: opening.socket,
-      user: poolUser(identity, opening.parameters.get('database') ?? identity.user, fixed),
+      socket,
+      user: poolUser(identity, parameters.get('database') ?? identity.user, fixed),
       settings,
       wishes: asked.wishes,
       token: asked.token,
       onEnd: () => this.#clients.delete(key.processId),
     });
-    this.#clients.set(key.processId, { key, session, end: failure => session.fail(failure) });
+    this.#clients.set(key.processId, { ...client(admitted, key), session, end: failure => session.fail(failure) });
     try {
       await session.begin(backend.backendKeyData(key), rest);
     } catch (error) {
@@ -259,21 +275,22 @@ export class ProxyServer {
   }
 
   /** Replication connections speak to the primary alone. */
-  async #replicate(opening: Extract<Opening, { kind: 'startup' }>, identity: Identity, early: Buffer): Promise<void> {
+  async #replicate(admitted: Admitted): Promise<void> {
+    const { socket, identity, parameters, rest } = admitted;
     const running = this.#running;
     const primary = running?.watch.topology.primary;
     if (running === null || primary === undefined) throw shuttingDown();
     if (primary.kind !== 'open') throw noServer(running.watch.reason);
     const server = await joinToPrimary({
-      client: opening.socket,
-      early,
+      client: socket,
+      early: rest,
       server: primary.server,
-      parameters: new Map([...opening.parameters].filter(([name]) => !name.startsWith('_pq_.') && !name.startsWith('understudy.'))),
+      parameters,
       credential: { kind: 'keys', keys: identity.keys },
       timeoutMs: this.#options.connectTimeoutMs,
     });
     const key = this.#newKey(0);
-    this.#clients.set(key.processId, { key, session: null, end: () => opening.socket.destroy() });
+    this.#clients.set(key.processId, { ...client(admitted, key), session: null, end: () => socket.destroy() });
     server.once('close', () => this.#clients.delete(key.processId));
   }
 
@@ -291,6 +308,19 @@ export class ProxyServer {
   }
 }
 
-function isReplication(value: string | undefined): boolean {
-  return value !== undefined && ['database', 'true', 'on', 'yes', '1'].includes(value.toLowerCase());
+function client({ socket, identity, parameters }: Admitted, key: BackendKey): Omit<Client, 'session' | 'end'> {
+  return {
+    key,
+    user: identity.user,
+    database: parameters.get('database') ?? identity.user,
+    applicationName: parameters.get('application_name') ?? '',
+    socket,
+    connectedAtMs: performance.now(),
+  };
+}
+
+/** Tells a client why it cannot be served. */
+function refuse(socket: Socket, error: Error): void {
+  const told = error instanceof ProxyFailure || error instanceof LoginRefused || error instanceof StatementRefused;
+  socket.end(new ProxyFailure({ ...(told ? error : noServer(error.message)).fields, severity: 'FATAL' }).frame());
 }

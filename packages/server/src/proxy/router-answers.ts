@@ -1,5 +1,6 @@
 import { formatToken, noteToken, readToken } from '@understudy/core/routing';
-import type { RouterCommand, RouterTable } from '@understudy/core/sql';
+import type { RouterCommand } from '@understudy/core/sql';
+import { showTable } from './admin-tables.ts';
 import type { ClientUnit } from './client-unit.ts';
 import { inFailedTransaction, mixedRouterCommand, ProxyFailure } from './errors.ts';
 import { type LocalResult, tagOnly } from './local-answer.ts';
@@ -41,16 +42,10 @@ function runRouterCommand(command: RouterCommand, state: SessionState, context: 
       return token === null ? 'wait' : showVariable(command.variable, state.wishes, token, state.last);
     }
     case 'show-table':
-      return withWaits(context.stats.table(command.table), command.table, context);
+      return showTable(command.table, context.tables);
     case 'invalid':
       return invalid(command.sqlState, command.message);
   }
-}
-
-/** What is known of waits belongs to the statistics too. */
-function withWaits(result: LocalResult, table: RouterTable, { freshness }: SessionContext): LocalResult {
-  if (table !== 'stats') return result;
-  return { ...result, rows: [...result.rows, ...[...freshness.waits].map(([reason, n]) => [`waits.${reason}`, String(n)] as const)] };
 }
 
 /** The session's reads see from now on what the token's did. */

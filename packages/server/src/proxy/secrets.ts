@@ -7,18 +7,35 @@ import { ServerConnection, type ServerAddress } from './server-connection.ts';
 /**
  * The secret of a role, by a function that runs with its owner's rights in a fixed search_path (see postgres/initialize.ts); all names are
  * full, so nothing that a user plants in another schema is ever called. A role that may not log in, or whose password has expired, has none.
+ * CONNECTION LIMIT does not hold for superusers, as in PostgreSQL.
  */
 const secretQuery = (user: string): string =>
-  `SELECT verifier FROM understudy.user_secret(${quote(user)}) WHERE can_login AND (valid_until IS NULL OR valid_until OPERATOR(pg_catalog.>) pg_catalog.now())`;
+  `SELECT s.verifier, CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END
+     FROM understudy.user_secret(${quote(user)}) AS s, pg_catalog.pg_roles AS r
+    WHERE r.rolname OPERATOR(pg_catalog.=) ${quote(user)}::pg_catalog.name AND s.can_login
+      AND (s.valid_until IS NULL OR s.valid_until OPERATOR(pg_catalog.>) pg_catalog.now())`;
 
 /** As a string of code points: no character of a name that a stranger chose has a meaning of its own. */
 function quote(text: string): string {
   return `U&'${[...text].map(c => `\\+${(c.codePointAt(0) as number).toString(16).padStart(6, '0')}`).join('')}'`;
 }
 
+/** What the servers know of a role that may log in. */
+interface Role {
+  readonly verifier: ScramVerifier;
+  readonly connectionLimit: number;
+}
+
 interface Known {
-  readonly verifier: ScramVerifier | null;
+  readonly role: Role | null;
   readonly atMs: number;
+}
+
+/** What a login is checked against. */
+export interface RoleSecret {
+  readonly secret: ScramSecret;
+  /** Clients that the role may have at once; -1 is no limit. */
+  readonly connectionLimit: number;
 }
 
 /** Verifiers of the cluster's roles, as the servers have them. */
@@ -27,7 +44,7 @@ export class Secrets {
   /** Servers to ask, best first. */
   readonly #servers: () => readonly ServerAddress[];
   readonly #known = new Map<string, Known>();
-  readonly #asking = new Map<string, Promise<ScramVerifier | null>>();
+  readonly #asking = new Map<string, Promise<Role | null>>();
   /** Makes the salt of roles that do not exist the same at each attempt, as it is for real ones. */
   readonly #mockSecret: Buffer = randomBytes(32);
   #connection: ServerConnection | null = null;
@@ -42,10 +59,11 @@ export class Secrets {
    * The secret to check `user` against. Asked for at each login, so that a new role or a changed password works at once; while no
    * server can be asked, what was true a moment ago still is. Rejects when nothing is known either.
    */
-  async secretOf(user: string): Promise<ScramSecret> {
-    const verifier = await this.#ask(user).catch((error: unknown) => this.#remembered(user, error as Error));
-    if (verifier !== null) return { kind: 'verifier', verifier };
-    return { kind: 'mock', salt: createHash('sha256').update(this.#mockSecret).update(user).digest().subarray(0, 16) };
+  async secretOf(user: string): Promise<RoleSecret> {
+    const role = await this.#ask(user).catch((error: unknown) => this.#remembered(user, error as Error));
+    if (role !== null) return { secret: { kind: 'verifier', verifier: role.verifier }, connectionLimit: role.connectionLimit };
+    const salt = createHash('sha256').update(this.#mockSecret).update(user).digest().subarray(0, 16);
+    return { secret: { kind: 'mock', salt }, connectionLimit: -1 };
   }
 
   /** Another server may be the one to ask now. A question that a hanging server was asked is asked again elsewhere. */
@@ -61,13 +79,13 @@ export class Secrets {
     this.#connection = null;
   }
 
-  #remembered(user: string, failure: Error): ScramVerifier | null {
+  #remembered(user: string, failure: Error): Role | null {
     const known = this.#known.get(user);
     if (known === undefined || performance.now() - known.atMs > this.#options.secretTtlMs) throw failure;
-    return known.verifier;
+    return known.role;
   }
 
-  #ask(user: string): Promise<ScramVerifier | null> {
+  #ask(user: string): Promise<Role | null> {
     let asking = this.#asking.get(user);
     if (asking === undefined) {
       asking = this.#fetch(user).finally(() => this.#asking.delete(user));
@@ -76,13 +94,13 @@ export class Secrets {
     return asking;
   }
 
-  async #fetch(user: string): Promise<ScramVerifier | null> {
-    const rows = await this.#query(secretQuery(user));
-    const text = rows[0]?.[0];
+  async #fetch(user: string): Promise<Role | null> {
+    const [text, limit] = (await this.#query(secretQuery(user)))[0] ?? [];
     const verifier = typeof text === 'string' ? parseVerifier(text) : null;
+    const role = verifier === null ? null : { verifier, connectionLimit: Number(limit ?? -1) };
     if (this.#known.size >= this.#options.maxSecrets) this.#known.delete(this.#known.keys().next().value as string);
-    this.#known.set(user, { verifier, atMs: performance.now() });
-    return verifier;
+    this.#known.set(user, { role, atMs: performance.now() });
+    return role;
   }
 
   async #query(sql: string): Promise<(string | null)[][]> {

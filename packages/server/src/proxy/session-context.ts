@@ -1,3 +1,4 @@
+import type { TableSources } from './admin-tables.ts';
 import type { Databases } from './databases.ts';
 import type { Freshness } from './freshness.ts';
 import type { Greetings } from './greetings.ts';
@@ -16,6 +17,7 @@ export interface SessionContext {
   readonly freshness: Freshness;
   readonly stats: StatsCounter;
   readonly statements: StatementWatch;
+  readonly tables: TableSources;
   readonly onEvent: (event: ProxyEvent) => void;
   /** Statements are classified per database: functions differ. */
   readonly databases: Databases;

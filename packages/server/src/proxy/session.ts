@@ -12,6 +12,7 @@ import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
 import { learnRun, mayRide } from './lanes.ts';
+import type { Activity, TimedClient } from './limits.ts';
 import { judgeLoss } from './loss.ts';
 import { Superseded } from './pool.ts';
 import type { PoolUser } from './pools.ts';
@@ -56,7 +57,7 @@ export interface SessionRequest {
  * One client from its first ReadyForQuery on. Its units of work run strictly in order; the next one is sent ahead only to the connection that
  * works already. Everything that may let the head of the queue go on ends in #pump, which decides anew from the state as it is then.
  */
-export class Session implements UnitReceiver, FlightObserver, LaneRider {
+export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedClient {
   readonly #context: SessionContext;
   readonly #socket: Socket;
   readonly #client: ClientStream;
@@ -82,6 +83,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   /** Ends the wait of the head, for a cancel. */
   #cancelWait: (() => void) | null = null;
   #ended = false;
+  #unitsSent = 0;
 
   constructor({ context, socket, user, settings, wishes, token, onEnd }: SessionRequest) {
     this.#context = context;
@@ -145,6 +147,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   onUnit(unit: ClientUnit): void {
     if (this.#laneRead !== null || this.#flights.size > 0) this.#pipelined = PIPELINED_UNITS;
     else if (this.#pipelined > 0) this.#pipelined -= 1;
+    this.#unitsSent += 1;
     this.#queue.put(unit);
     this.#pump();
   }
@@ -756,6 +759,20 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider {
   /** A transaction is open on the primary, or a statement is under way there. */
   get busyOnPrimary(): boolean {
     return (this.#state.status !== 'I' && !this.#state.onReplica) || this.#flights.head?.from.role === 'primary';
+  }
+
+  get activity(): Activity {
+    if (this.#flights.size > 0 || this.#queue.size > 0 || this.#laneRead !== null) return 'active';
+    return this.#state.status === 'I' ? 'idle' : 'in-transaction';
+  }
+
+  get unitsSent(): number {
+    return this.#unitsSent;
+  }
+
+  get lastRoute(): string {
+    const { last } = this.#state;
+    return last === null ? '' : `${last.member}: ${last.because}`;
   }
 
   /** A cancel request: ends what runs, or the wait for a server. Resolves when the server has taken note. */

@@ -1,6 +1,3 @@
-import type { RouterTable } from '@understudy/core/sql';
-import type { LocalResult } from './local-answer.ts';
-
 /** Counters of a proxy since its start. */
 export class StatsCounter {
   readonly reads: Map<string, number> = new Map();
@@ -19,14 +16,13 @@ export class StatsCounter {
     this.retries.set(cause, (this.retries.get(cause) ?? 0) + 1);
   }
 
-  /** The answer to `SHOW understudy.stats` and its like. */
-  table(_table: RouterTable): LocalResult {
-    const rows: (readonly [string, string])[] = [
-      ['writes', String(this.writes)],
-      ['reads.lanes', String(this.laneReads)],
-    ];
-    for (const [member, count] of this.reads) rows.push([`reads.${member}`, String(count)]);
-    for (const [cause, count] of this.retries) rows.push([`retries.${cause}`, String(count)]);
-    return { columns: ['name', 'value'], rows, tag: 'SHOW' };
+  /** By name, for `SHOW understudy.stats`. */
+  *counts(): IterableIterator<readonly [name: string, value: number]> {
+    yield ['writes', this.writes];
+    yield ['refused_logins', this.refusedLogins];
+    yield ['cancels', this.cancels];
+    yield ['reads.lanes', this.laneReads];
+    for (const [member, count] of this.reads) yield [`reads.${member}`, count];
+    for (const [cause, count] of this.retries) yield [`retries.${cause}`, count];
   }
 }

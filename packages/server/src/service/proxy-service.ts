@@ -1,9 +1,10 @@
 import { makeFolder } from '../supervisor/directory.ts';
 import { lockDirectory } from '../supervisor/lock.ts';
-import { clusterPaths } from '../supervisor/paths.ts';
+import { type ClusterPaths, clusterPaths } from '../supervisor/paths.ts';
 import { proxyOptions } from '../supervisor/proxy-options.ts';
 import { ProxyProcess } from '../supervisor/proxy-process.ts';
 import { readSecrets } from '../supervisor/secrets.ts';
+import { tlsMaterial } from '../supervisor/tls.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import type { ServiceContext } from './member-service.ts';
 import { openStore } from './open-store.ts';
@@ -24,7 +25,7 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext)
     const store = await openStore(config.etcd, null, context.stop, context.say);
     if (!store) return;
     try {
-      await serve(config, context, store, secrets.router, paths.log);
+      await serve(config, context, store, secrets.router, paths);
     } finally {
       await store.close();
     }
@@ -38,15 +39,16 @@ async function serve(
   { stop, say }: Pick<ServiceContext, 'stop' | 'say'>,
   store: EtcdStore,
   routerPassword: string,
-  logDirectory: string,
+  paths: ClusterPaths,
 ): Promise<void> {
+  const tls = await tlsMaterial(settings, paths.tls, Date.now());
   let drained: string | null = null;
   const proxy = new ProxyProcess({
-    proxy: proxyOptions(settings, settings.port, routerPassword),
+    proxy: proxyOptions(settings, settings.port, routerPassword, tls),
     failover: settings.failover,
     viewTtlMs,
     store,
-    logDirectory,
+    logDirectory: paths.log,
     onEvent: event => store.tell(name, event),
     onDrained: intentId => {
       drained = intentId;

@@ -89,7 +89,7 @@ function knownKeys(): ReadonlySet<string> {
   return new Set(describeSettings().flatMap(({ key }) => (key.includes('.') ? [key, key.split('.')[0]!] : [key])));
 }
 
-/** `httpPort` is --http-port. */
+/** `httpPort` is --http-port, `tls.cert` is --tls-cert. */
 export function flagName(key: string): string {
-  return `--${key.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
+  return `--${key.replaceAll('.', '-').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
 }

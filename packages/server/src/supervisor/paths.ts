@@ -15,6 +15,8 @@ export interface ClusterPaths {
   readonly lock: string;
   readonly log: string;
   readonly members: string;
+  /** The generated authority and the router's certificate, with their keys. */
+  readonly tls: string;
 }
 
 export function clusterPaths(root: string): ClusterPaths {
@@ -29,6 +31,7 @@ export function clusterPaths(root: string): ClusterPaths {
     lock: join(root, 'run', 'supervisor.lock'),
     log: join(root, 'log'),
     members: join(root, 'members'),
+    tls: join(root, 'tls'),
   };
 }
 

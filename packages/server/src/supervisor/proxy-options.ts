@@ -1,13 +1,15 @@
 import type { Settings } from '@understudy/core/cluster';
 import { ROUTER_ROLE } from '../postgres/credentials.ts';
+import type { TlsMaterial } from '../proxy/client-tls.ts';
 import { DEFAULT_PROXY_OPTIONS, type ProxyOptions } from '../proxy/options.ts';
 
 /** The proxy's options as the cluster's settings say them. */
-export function proxyOptions(settings: Settings, port: number, routerPassword: string): ProxyOptions {
+export function proxyOptions(settings: Settings, port: number, routerPassword: string, tls: TlsMaterial | null): ProxyOptions {
   return {
     ...DEFAULT_PROXY_OPTIONS,
     host: settings.host,
     port,
+    tls,
     router: { user: ROUTER_ROLE, password: routerPassword, database: 'postgres' },
     consistency: settings.consistency,
     maxLagMs: settings.routing.maxLagMs,
@@ -28,5 +30,9 @@ export function proxyOptions(settings: Settings, port: number, routerPassword: s
     queueTimeoutMs: settings.proxy.queueTimeoutMs,
     lanes: settings.proxy.lanes,
     serverIdleMs: settings.proxy.serverIdleMs,
+    loginTimeoutMs: settings.proxy.loginTimeoutMs,
+    idleTimeoutMs: settings.proxy.idleTimeoutMs,
+    idleInTransactionTimeoutMs: settings.proxy.idleInTransactionTimeoutMs,
+    queryTimeoutMs: settings.proxy.queryTimeoutMs,
   };
 }

@@ -23,6 +23,7 @@ import { BINARY_COPIES, type PreparedCluster } from './prepare-cluster.ts';
 import { ProgressTeller } from './progress-teller.ts';
 import type { ProgressListener } from './progress.ts';
 import { proxyOptions } from './proxy-options.ts';
+import { tlsMaterial } from './tls.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { removeRuntime, writeRuntime } from './runtime-file.ts';
 import { describeAlarm, statusDocument } from './status.ts';
@@ -87,7 +88,7 @@ export class Supervisor {
       draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'),
     );
     this.#unwatch = store.watch(this.#listener());
-    this.#startProxy();
+    await this.#startProxy();
     await this.#startApi();
     await this.#proxy?.listening;
     this.#progress.tell({
@@ -247,11 +248,12 @@ export class Supervisor {
     await rm(directory, { recursive: true, force: true });
   }
 
-  #startProxy(): void {
+  async #startProxy(): Promise<void> {
     const { store, paths, secrets, ports } = this.#cluster;
     const { settings } = this.#options;
+    const tls = await tlsMaterial(settings, paths.tls, Date.now());
     this.#proxy = new ProxyProcess({
-      proxy: proxyOptions(settings, ports.router, secrets.router),
+      proxy: proxyOptions(settings, ports.router, secrets.router, tls),
       failover: settings.failover,
       viewTtlMs: null,
       store,

@@ -72,7 +72,7 @@ describe('a primary is lost', () => {
     expect(on.events.map(e => e.kind)).toEqual(expect.arrayContaining(['held', 'switched', 'released']));
   });
 
-  test('a statement that comes before the news of the death waits too', async () => {
+  test('trap 42: a statement that comes before the news of the death waits too', async () => {
     const c = await client(on);
     await c.query('INSERT INTO t VALUES (1)');
     await caughtUp();
@@ -128,7 +128,7 @@ describe('a primary is lost', () => {
     await d.query('ROLLBACK');
   });
 
-  test('a new term cuts connections to the old primary even while it lives', async () => {
+  test('trap 41: a new term cuts connections to the old primary even while it lives', async () => {
     const c = await client(on);
     await c.query('BEGIN');
     await c.query('INSERT INTO t VALUES (1)');
@@ -252,7 +252,7 @@ describe('a primary is lost', () => {
     expect((await c.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
 
-  test('a pipeline in flight is answered in full: one error a unit, then the connection works', async () => {
+  test('trap 44: a pipeline in flight is answered in full: one error a unit, then the connection works', async () => {
     const c = await WireClient.login(on.port, 'postgres', CREDENTIALS.superuser);
     const run = (text: string): Buffer =>
       Buffer.concat([frontend.parse('', text), frontend.bind('', ''), frontend.execute(), frontend.SYNC]);

@@ -28,7 +28,7 @@ describe('logging in through the proxy', () => {
     await expect(login('ann', 'second')).rejects.toMatchObject({ code: '28P01' });
   });
 
-  test('an expired password, a role without one and one that does not exist are refused alike', async () => {
+  test('trap 38: an expired password, a role without one and one that does not exist are refused alike', async () => {
     await sql(on.primary, "CREATE ROLE old LOGIN PASSWORD 'pw' VALID UNTIL '2001-01-01'");
     await sql(on.primary, 'CREATE ROLE bare LOGIN');
     for (const user of ['old', 'bare', 'nobody-at-all']) {
@@ -51,7 +51,7 @@ describe('logging in through the proxy', () => {
     await expect(login('few', 'pw')).rejects.toMatchObject({ code: '53300' });
   });
 
-  test('SSLRequest and GSSENCRequest are refused politely when there is no certificate', async () => {
+  test('trap 36: SSLRequest and GSSENCRequest are refused politely when there is no certificate', async () => {
     const socket = connect(on.port, '127.0.0.1');
     socket.write(GSSENC_REQUEST);
     expect(String((await once(socket, 'data'))[0])).toBe('N');
@@ -62,7 +62,7 @@ describe('logging in through the proxy', () => {
     socket.destroy();
   });
 
-  test('bytes sent behind an SSLRequest are refused', async () => {
+  test('trap 36: bytes sent behind an SSLRequest are refused', async () => {
     const c = await WireClient.raw(on.port);
     c.send(SSL_REQUEST, startupMessage(new Map([['user', 'postgres']])));
     const { type, frame } = await c.next();
@@ -100,7 +100,7 @@ describe('logging in through the proxy', () => {
     await expect(half.next()).rejects.toThrow('closed');
   });
 
-  test('protocol versions and options are negotiated', async () => {
+  test('trap 35: protocol versions and options are negotiated', async () => {
     const c = await WireClient.raw(on.port);
     c.send(
       startupMessage(
@@ -138,7 +138,7 @@ describe('logging in through the proxy', () => {
     }
   });
 
-  test('replication connections reach the primary', async () => {
+  test('trap 40: replication connections reach the primary', async () => {
     const c = await WireClient.login(on.port, 'postgres', CREDENTIALS.superuser, { replication: 'database' });
     c.send(frontend.query('IDENTIFY_SYSTEM'));
     const row = (await c.untilReady()).find(m => m.type === 'D');

@@ -26,10 +26,10 @@ const step = (until: number | string, ...send: readonly Buffer[]): Step => ({ se
 
 /** The traps of the protocol, as bytes. The proxy must answer each as PostgreSQL does. */
 const TRAPS: Readonly<Record<string, readonly Step[]>> = {
-  'several Syncs in one packet': [
+  'trap 1: several Syncs in one packet': [
     step(3, parse('', 'select 1'), bind('', ''), execute(), SYNC, SYNC, parse('', 'select 2'), bind('', ''), execute(), SYNC),
   ],
-  'a pipeline of reads and writes in one packet': [
+  'trap 1: a pipeline of reads and writes in one packet': [
     step(
       4,
       ...['create temp table p (i int)', 'insert into p values (1)', 'select i from p', 'drop table p'].flatMap(sql => [
@@ -40,19 +40,19 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
       ]),
     ),
   ],
-  'several simple queries in one packet': [step(3, query('select 1'), query('select 2'), query('select 3'))],
-  'Flush answers Describe before the Sync': [
+  'trap 1: several simple queries in one packet': [step(3, query('select 1'), query('select 2'), query('select 3'))],
+  'trap 4: Flush answers Describe before the Sync': [
     step('T', parse('', 'select 1 as one'), ask(statement('')), FLUSH),
     step(1, bind('', ''), execute(), SYNC),
   ],
-  'Flush after Execute': [step('C', parse('', 'select 1'), bind('', ''), execute(), FLUSH), step(1, SYNC)],
-  'a unit that begins as a read and turns into a write': [
+  'trap 4: Flush after Execute': [step('C', parse('', 'select 1'), bind('', ''), execute(), FLUSH), step(1, SYNC)],
+  'trap 3: a unit that begins as a read and turns into a write': [
     step('T', parse('r', 'select 1'), ask(statement('r')), FLUSH),
     step(1, bind('', 'r'), execute(), parse('', 'create temp table turned (i int)'), bind('', ''), execute(), SYNC),
     step(1, query('drop table turned')),
     step(1, close(statement('r')), SYNC),
   ],
-  'an error skips to the next Sync': [
+  'trap 6: an error skips to the next Sync': [
     step(
       2,
       parse('', 'select 1/0'),
@@ -68,9 +68,9 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
       SYNC,
     ),
   ],
-  'a failed Parse, then Close of it': [step(2, parse('bad', 'selec 1'), SYNC, close(statement('bad')), SYNC)],
+  'trap 7: a failed Parse, then Close of it': [step(2, parse('bad', 'selec 1'), SYNC, close(statement('bad')), SYNC)],
   'Bind to a statement that is not there': [step(1, bind('', 'nothing'), execute(), SYNC)],
-  'Describe of a statement that is not there': [step(1, ask(statement('nothing')), SYNC)],
+  'trap 9: Describe of a statement that is not there': [step(1, ask(statement('nothing')), SYNC)],
   'Bind to a name of the proxy': [step(1, bind('', 'understudy_1'), execute(), SYNC)],
   'the same name parsed twice': [
     step(1, parse('twice', 'select 1'), SYNC),
@@ -81,7 +81,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(3, parse('re', 'select 1'), SYNC, close(statement('re')), parse('re', 'select 2'), SYNC, bind('', 're'), execute(), SYNC),
     step(1, close(statement('re')), SYNC),
   ],
-  'Execute with a row limit, in a transaction': [
+  'trap 8: Execute with a row limit, in a transaction': [
     step(1, query('begin')),
     step(1, parse('', 'select generate_series(1, 5)'), bind('c', ''), execute('c', 2), SYNC),
     step(1, execute('c', 2), SYNC),
@@ -89,12 +89,12 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, close(portal('c')), SYNC),
     step(1, query('commit')),
   ],
-  'Execute with a row limit, twice in one unit': [
+  'trap 8: Execute with a row limit, twice in one unit': [
     step(1, parse('', 'select generate_series(1, 5)'), bind('', ''), execute('', 2), execute('', 2), execute('', 0), SYNC),
   ],
   'a portal ends with its implicit transaction': [step(2, parse('', 'select 1'), bind('p', ''), SYNC, execute('p'), SYNC)],
   'Describe of a portal alone': [step(1, parse('', 'select 1 as a, 2 as b'), bind('p', ''), ask(portal('p')), SYNC)],
-  'the unnamed statement lives from one unit to the next': [
+  'trap 10: the unnamed statement lives from one unit to the next': [
     step(1, parse('', 'select $1::int', [23]), ask(statement('')), SYNC),
     step(1, bind('', '', ['5']), execute(), SYNC),
     step(1, bind('', '', ['6']), execute(), SYNC),
@@ -104,7 +104,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('select 2')),
     step(1, bind('', ''), execute(), SYNC),
   ],
-  'several statements in one text are one transaction': [
+  'trap 30: several statements in one text are one transaction': [
     step(1, query('create temp table m (i int primary key)')),
     step(1, query('insert into m values (1); select count(*) from m; insert into m values (1)')),
     step(1, query('select count(*) from m')),
@@ -112,7 +112,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('drop table m')),
   ],
   'an empty query': [step(1, query('')), step(1, query(';')), step(1, parse('', ''), bind('', ''), execute(), SYNC)],
-  'a comment before SET': [
+  'trap 26: a comment before SET': [
     step(1, query("/* hello */ set application_name = 'x'")),
     step(1, query('show application_name')),
     step(1, query('reset application_name')),
@@ -143,18 +143,18 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('copy c2 from stdin'), copyData('1\n'), COPY_DONE),
     step(1, query('select * from c2')),
   ],
-  'COPY in that the client gives up': [
+  'trap 20: COPY in that the client gives up': [
     step(1, query('create temp table c3 (i int)')),
     step('G', query('copy c3 from stdin')),
     step(1, copyData('1\n'), copyFail('enough')),
   ],
-  'COPY in with bad data, its end still on the way': [
+  'trap 20: COPY in with bad data, its end still on the way': [
     step(1, query('create temp table c4 (i int)')),
     step('G', query('copy c4 from stdin')),
     step(1, copyData('no number\n'), copyData('2\n'), COPY_DONE),
     step(1, query('select count(*) from c4')),
   ],
-  'COPY in, Flush and Sync among the data': [
+  'trap 5: COPY in, Flush and Sync among the data': [
     step(1, query('create temp table c5 (i int)')),
     step('G', query('copy c5 from stdin')),
     step(1, copyData('1\n'), FLUSH, SYNC, copyData('2\n'), COPY_DONE),
@@ -166,7 +166,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, copyData('1\n'), copyData('2\n'), COPY_DONE, SYNC),
     step(1, query('select count(*) from c6')),
   ],
-  'COPY in with the extended protocol and bad data': [
+  'trap 20: COPY in with the extended protocol and bad data': [
     step(1, query('create temp table c7 (i int)')),
     step('G', parse('', 'copy c7 from stdin'), bind('', ''), execute(), SYNC),
     step(1, copyData('x\n'), COPY_DONE, SYNC),
@@ -176,7 +176,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('copy (select generate_series(1, 3)) to stdout')),
     step(1, parse('', 'copy (values (1)) to stdout'), bind('', ''), execute(), SYNC),
   ],
-  'SQL-level PREPARE, EXECUTE, DEALLOCATE': [
+  'trap 13: SQL-level PREPARE, EXECUTE, DEALLOCATE': [
     step(1, query('prepare q (int) as select $1 + 1')),
     step(1, query('execute q (1)')),
     step(1, query('deallocate q')),
@@ -184,7 +184,7 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('prepare broken as selec')),
     step(1, query('execute broken')),
   ],
-  'DEALLOCATE of a statement prepared over the protocol': [
+  'trap 13: DEALLOCATE of a statement prepared over the protocol': [
     step(1, parse('d1', 'select 1'), SYNC),
     step(1, query('deallocate d1')),
     step(1, bind('', 'd1'), execute(), SYNC),
@@ -192,12 +192,12 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, parse('', 'deallocate d1'), bind('', ''), execute(), SYNC),
     step(1, query('deallocate d1')),
   ],
-  'DISCARD ALL forgets statements': [
+  'trap 12: DISCARD ALL forgets statements': [
     step(1, parse('gone', 'select 1'), SYNC),
     step(1, query('discard all')),
     step(1, bind('', 'gone'), execute(), SYNC),
   ],
-  'DEALLOCATE ALL in the middle of a pipeline': [
+  'trap 12: DEALLOCATE ALL in the middle of a pipeline': [
     step(
       3,
       parse('k', 'select 1'),
@@ -226,8 +226,103 @@ const TRAPS: Readonly<Record<string, readonly Step[]>> = {
     step(1, query('select * from pg_class_like')),
     step(1, query('drop table pg_class_like')),
   ],
-  'a large Bind': [step(1, parse('', 'select length($1)'), bind('', '', ['x'.repeat(3_000_000)]), execute(), SYNC)],
-  'extended messages before a Query, without Sync': [step(1, parse('', 'select 1'), bind('', ''), execute(), query('select 2'))],
+  'trap 16: a large Bind': [step(1, parse('', 'select length($1)'), bind('', '', ['x'.repeat(3_000_000)]), execute(), SYNC)],
+  'trap 3: extended messages before a Query, without Sync': [step(1, parse('', 'select 1'), bind('', ''), execute(), query('select 2'))],
+  'trap 2: a Describe of a portal waits for Flush, then Sync is held back': [
+    step('T', parse('', 'select 1 as one'), bind('', ''), ask(portal('')), FLUSH),
+    step('C', execute(), FLUSH),
+    step(1, SYNC),
+  ],
+  'trap 3: no Sync is added within a group: a later error undoes its beginning': [
+    step(1, query('create temp table group3 (i int primary key)')),
+    step('C', parse('', 'insert into group3 values (1)'), bind('', ''), execute(), FLUSH),
+    step(1, parse('', 'insert into group3 values (1)'), bind('', ''), execute(), SYNC),
+    step(1, query('select count(*) from group3')),
+  ],
+  'trap 8: closing a portal keeps its statement': [
+    step(1, query('begin')),
+    step(1, parse('kept', 'select generate_series(1, 3)'), bind('c', 'kept'), execute('c', 1), SYNC),
+    step(1, close(portal('c')), SYNC),
+    step(1, bind('c', 'kept'), execute('c', 0), SYNC),
+    step(1, query('commit')),
+    step(1, close(statement('kept')), SYNC),
+  ],
+  'trap 25: SET in a transaction that rolls back, SET LOCAL, quoted and empty values': [
+    step(1, query("set application_name = 'first'")),
+    step(1, query('begin')),
+    step(1, query("set application_name = 'second'")),
+    step(1, query("set local work_mem = '3MB'")),
+    step(1, query('rollback')),
+    step(1, query('show application_name')),
+    step(1, query('show work_mem')),
+    step(1, query("set application_name to ''")),
+    step(1, query('show application_name')),
+    step(1, query('set search_path to "a b", public')),
+    step(1, query('show search_path')),
+    step(1, query("select set_config('my.odd', 'it''s \\ odd', false)")),
+    step(1, query("select current_setting('my.odd')")),
+    step(1, query('begin')),
+    step(1, query('set transaction isolation level serializable')),
+    step(1, query('commit')),
+    step(1, query('show default_transaction_isolation')),
+    step(1, query('reset all')),
+    step(1, query('show application_name')),
+  ],
+  'trap 28: DISCARD ALL resets what was set': [
+    step(1, query("set work_mem = '5MB'")),
+    step(1, query('set search_path to nowhere')),
+    step(1, query('discard all')),
+    step(1, query('show work_mem')),
+    step(1, query('show search_path')),
+  ],
+  'trap 29: BEGIN, SHOW and SET transaction_read_only mean a server that can write': [
+    step(1, query('show transaction_read_only')),
+    step(1, query('begin')),
+    step(1, query('show transaction_read_only')),
+    step(1, query('set transaction_read_only = 1')),
+    step(1, query('create temp table never (i int)')),
+    step(1, query('rollback')),
+    step(1, query('begin read only')),
+    step(1, query('select 1')),
+    step(1, query('commit')),
+    step(1, query('select pg_is_in_recovery() from (values (pg_backend_pid())) v')),
+    step(1, query('start transaction read write')),
+    step(1, query('create temp table fine (i int)')),
+    step(1, query('commit')),
+    step(1, query('drop table fine')),
+  ],
+  'trap 31: BEGIN with the extended protocol, described': [
+    step(1, parse('', 'begin'), ask(statement('')), SYNC),
+    step(1, bind('', ''), ask(portal('')), execute(), SYNC),
+    step(1, parse('', 'select 1'), bind('', ''), execute(), SYNC),
+    step(2, parse('', 'commit'), bind('', ''), execute(), SYNC, parse('', 'begin'), bind('', ''), execute(), SYNC),
+    step(1, query('rollback')),
+  ],
+  'trap 32: the options of BEGIN hold': [
+    step(1, query('begin isolation level serializable read only deferrable')),
+    step(1, query('show transaction_isolation')),
+    step(1, query('show transaction_read_only')),
+    step(1, query('show transaction_deferrable')),
+    step(1, query('commit and chain')),
+    step(1, query('show transaction_isolation')),
+    step(1, query('commit')),
+    step(1, query('set session characteristics as transaction isolation level repeatable read')),
+    step(1, query('begin')),
+    step(1, query('show transaction_isolation')),
+    step(1, query('commit')),
+    step(1, query('reset all')),
+  ],
+  'trap 34: set_config is not a read': [
+    step(1, query("select set_config('app.tenant', '7', false)")),
+    step(1, query("select current_setting('app.tenant')")),
+    step(1, parse('', "select set_config('app.tenant', $1, false)"), bind('', '', ['8']), execute(), SYNC),
+    step(1, query("select current_setting('app.tenant')")),
+    step(1, query('begin')),
+    step(1, query("select set_config('app.tenant', '9', true)")),
+    step(1, query("select current_setting('app.tenant')")),
+    step(1, query('commit')),
+    step(1, query("select current_setting('app.tenant')")),
+  ],
   'notices come in order': [step(1, query("do $$ begin raise notice 'one'; raise notice 'two'; end $$"))],
 };
 

@@ -237,7 +237,7 @@ describe('sessions through the proxy', () => {
     const ROW_BYTES = 1_000_000;
     const ROWS = 300;
 
-    test('a reader that stops reading does not fill the memory, and gets everything in the end', async () => {
+    test('trap 18: a reader that stops reading does not fill the memory, and gets everything in the end', async () => {
       const c = await WireClient.login(on.port, 'postgres', CREDENTIALS.superuser);
       c.socket.pause();
       global.gc?.();

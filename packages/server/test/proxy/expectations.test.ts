@@ -35,6 +35,17 @@ describe('Expectations', () => {
     expect(take(due, '2Z')).toEqual(['completes', 'ready']);
   });
 
+  it('a group that fails before its Sync was sent is passed over up to that Sync', () => {
+    const settled: boolean[] = [];
+    const due = expecting('parse');
+    expect(take(due, 'E')).toEqual(['fails']);
+    for (const kind of ['bind', 'query', 'execute'] as const) due.expect({ ...VISIBLE[kind], settle: ok => settled.push(ok) });
+    expect([due.size, settled]).toEqual([0, [false, false, false]]);
+    due.expect(VISIBLE.sync);
+    due.expect(VISIBLE.parse);
+    expect(take(due, 'Z1')).toEqual(['ready', 'completes']);
+  });
+
   it('a suspended portal ends its Execute', () => {
     expect(take(expecting('execute', 'execute', 'sync'), 'DsDCZ')).toEqual(['within', 'completes', 'within', 'completes', 'ready']);
   });
