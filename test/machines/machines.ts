@@ -109,6 +109,19 @@ export class Machines {
     this.#services.set(address, this.network.spawn(address, this.#commandOf(address), { cwd, log, env: this.#environment }));
   }
 
+  /** Stops what runs on this machine as its unit file would; resolves with its exit code. */
+  stopService(address: string): Promise<number | null> {
+    const service = this.#services.get(address)!;
+    service.kill('SIGTERM');
+    return this.whenEnded(address);
+  }
+
+  /** Resolves with the exit code of what runs on this machine. */
+  whenEnded(address: string): Promise<number | null> {
+    const service = this.#services.get(address)!;
+    return service.exitCode === null ? new Promise(resolve => service.once('exit', resolve)) : Promise.resolve(service.exitCode);
+  }
+
   /** The machine is gone: no process is left, and nothing answers. */
   lose(address: string): void {
     this.network.cut(address, 'all');

@@ -27,6 +27,9 @@ import type { ServiceSettings } from './settings.ts';
 /** How long PostgreSQL gets to shut down cleanly when the service stops. */
 const SHUTDOWN_DEADLINE_MS = 20_000;
 
+/** How long a handing over may take before the primary is stopped all the same. */
+const HAND_OVER_MS = 15_000;
+
 const monotonicMs = (): number => performance.now();
 
 export interface ServiceContext {
@@ -121,11 +124,22 @@ class MemberService {
     this.#context.say(`Member ${name} runs; its API listens on port ${api.port}.`);
     await ended;
     this.#context.say('Stopping…');
+    await this.#handOver();
     this.#events.append(draft('cluster-stopping', name, `The service of ${name} is stopped.`));
     await this.#member.stop(SHUTDOWN_DEADLINE_MS);
     for (const end of unwatch) end();
     await api.close();
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
+  }
+
+  /** A primary that is stopped on purpose hands over first, so that clients wait for a moment instead of an election. Where nobody can take over, it just stops. */
+  async #handOver(): Promise<void> {
+    const { primary, members } = this.#status();
+    const hasSuccessor = members.some(({ role, state, inCohort }) => role === 'replica' && state === 'running' && inCohort);
+    if (primary !== this.#config.name || !hasSuccessor) return;
+    await this.#operator
+      .perform({ kind: 'switchover', to: null }, HAND_OVER_MS)
+      .catch((error: Error) => this.#context.say(`No other member could take over: ${error.message}`));
   }
 
   get #hasLeft(): boolean {
