@@ -84,6 +84,8 @@ class MemberService {
   #member: MemberProcess | null = null;
   /** The switchover that this member's agent was told to be drained for. */
   #toldDrained: string | null = null;
+  /** Makes `run` come to its end. */
+  #end: () => void = () => undefined;
 
   constructor(config: ServiceSettings, context: ServiceContext, parts: MemberParts) {
     this.#config = config;
@@ -104,8 +106,6 @@ class MemberService {
       watchStatements: () => () => undefined,
     });
   }
-
-  #end: () => void = () => undefined;
 
   async run(): Promise<void> {
     const { store } = this.#parts;
