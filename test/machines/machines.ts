@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
-import type { StatusDocument } from '../../packages/server/src/api/types.ts';
+import type { HistoryAnswer, StatusDocument } from '../../packages/server/src/api/types.ts';
 import { BIN } from '../support/cluster.ts';
 import { type Outcome, outcomeOf, run } from '../support/program.ts';
 import { until } from '../support/wait.ts';
@@ -66,6 +66,11 @@ export class Machines {
   async events(member: number): Promise<readonly ClusterEvent[]> {
     const answer = await fetch(`${this.#api(member)}/events?limit=1000`);
     return ((await answer.json()) as { events: readonly ClusterEvent[] }).events;
+  }
+
+  async history(): Promise<HistoryAnswer['terms']> {
+    const answer = await fetch(`${this.#api(0)}/history`);
+    return ((await answer.json()) as HistoryAnswer).terms;
   }
 
   /** One statement through the proxy on this machine, by a client on it; after three seconds it counts as not answered. */

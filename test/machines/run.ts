@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
-import type { StatusDocument } from '../../packages/server/src/api/types.ts';
+import type { HistoryAnswer, StatusDocument } from '../../packages/server/src/api/types.ts';
 import { check, type History, longestGapMs, type Verdict } from '../chaos/checker.ts';
 import { Workload } from '../chaos/workload.ts';
 import { primaryOf } from '../support/cluster.ts';
@@ -9,6 +9,8 @@ import type { Machines } from './machines.ts';
 
 export interface MachinesReport {
   readonly faults: readonly { readonly fault: FaultName; readonly termsPassed: number; readonly outageMs: number }[];
+  /** How each term came to be, with the moments of its phases (wall clock). */
+  readonly terms: HistoryAnswer['terms'];
   readonly acknowledged: number;
   readonly reads: number;
   readonly verdict: Verdict;
@@ -56,6 +58,7 @@ export class MachinesRun {
         termsPassed,
         outageMs: Math.round(longestGapMs(appends, atMs, endedAtMs)),
       })),
+      terms: await this.#machines.history(),
       acknowledged: appends.filter(({ outcome }) => outcome === 'acknowledged').length,
       reads: reads.length,
       verdict: check(history),
