@@ -24,7 +24,7 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
     let machines: Machines;
     beforeAll(async () => {
       machines = await Machines.start(PATIENT);
-    }, 300_000);
+    }, 400_000);
     afterAll(() => machines?.stop());
 
     it('every member tells the same, and an operation may be asked of any', async () => {

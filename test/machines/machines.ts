@@ -8,6 +8,9 @@ import { type Outcome, outcomeOf, run } from '../support/program.ts';
 import { until } from '../support/wait.ts';
 import { Network } from './network.ts';
 
+/** Eight machines start at once, two of them with a copy of all data. */
+const START_LIMIT_MS = 240_000;
+
 /** A cluster as docs/operating/three-machines.md sets it up: three nodes of etcd, three members, two proxies, each on a machine of its own. */
 export class Machines {
   readonly network: Network;
@@ -163,7 +166,7 @@ export class Machines {
       this.network.add(address);
       this.startService(address);
     }
-    await this.whenHealthy();
+    await this.whenHealthy(START_LIMIT_MS);
     await this.whenStatus('both proxies', status => status.endpoints.router.includes(this.proxies[0]!));
   }
 
