@@ -59,24 +59,6 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       );
     }, 400_000);
 
-    it('a primary whose service is stopped hands over first; a member that is removed ends, and joins anew when it is started again', async () => {
-      const before = await machines.whenHealthy();
-      const stopped = primaryOf(before).id;
-      expect(await machines.stopService(machines.addressOf(stopped))).toBe(0);
-      const after = await machines.whenStatus('another primary', s => s.verdict !== 'no-primary' && s.primary !== stopped);
-      expect(after.term).toBe(before.term + 1);
-      const asked = machines.members.indexOf(machines.addressOf(after.primary!));
-      const newest = (await machines.events(asked)).findLast(({ kind }) => kind === 'term-raised');
-      expect(newest?.inputs['trigger']).toBe('switchover');
-      machines.startService(machines.addressOf(stopped));
-      await machines.whenHealthy();
-      expect(await machines.command(asked, 'replica', 'remove', stopped)).toMatchObject({ code: 0 });
-      expect(await machines.whenEnded(machines.addressOf(stopped))).toBe(0);
-      await machines.whenStatus('a cluster of two', s => s.members.length === 2, 60_000, [asked]);
-      machines.startService(machines.addressOf(stopped));
-      await machines.whenHealthy();
-    }, 240_000);
-
     it('a router that is cut off together with an old primary stops strong reads, until it hears of the others again', async () => {
       const status = await machines.whenHealthy();
       const old = machines.addressOf(primaryOf(status).id);

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { primaryOf } from '../support/cluster.ts';
+import { until } from '../support/wait.ts';
+import { FAULTS } from './faults.ts';
+import { Machines } from './machines.ts';
+import { MachinesRun } from './run.ts';
+
+/** Faults of the short run, in this order; the rest are `npm run machines`. */
+const SHORT = ['primary-cut-from-etcd', 'etcd-majority-lost', 'primary-cut-off'] as const;
+
+/** A machine that runs tests is slow at times, and nothing here is about how quickly something is noticed. */
+const PATIENT = {
+  UNDERSTUDY_FAILOVER_LEASE_MS: '4000',
+  UNDERSTUDY_FAILOVER_HANG_TIMEOUT_MS: '6000',
+  UNDERSTUDY_FAILOVER_STREAM_VETO_MS: '4000',
+  UNDERSTUDY_FAILOVER_REPLICA_TIMEOUT_MS: '10000',
+  UNDERSTUDY_FAILOVER_ELECTION_TIMEOUT_MS: '12000',
+};
+
+// One cluster for all of it, in this order: to set it up is most of the time. Root alone may make namespaces; in CI it is root.
+describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
+  'three nodes of etcd, three members and two proxies, each on its own machine',
+  () => {
+    let machines: Machines;
+    beforeAll(async () => {
+      machines = await Machines.start(PATIENT);
+    }, 400_000);
+    afterAll(() => machines?.stop());
+
+    it('every member tells the same, and an operation may be asked of any', async () => {
+      const status = await machines.whenHealthy();
+      const [from, to] = [primaryOf(status).id, status.members.find(m => m.role === 'replica')!.id];
+      const asked = status.members.findIndex(m => m.id !== from && m.id !== to);
+      const outcome = await machines.command(asked, 'switchover', '--to', to);
+      expect(outcome).toMatchObject({ code: 0 });
+      for (const member of [0, 1, 2]) {
+        const seen = await machines.whenStatus(
+          `the switchover at member ${member}`,
+          s => s.primary === to && s.verdict === 'healthy',
+          60_000,
+          [member],
+        );
+        expect(seen.members.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3']);
+      }
+      const events = await machines.command(asked, 'events', '--json');
+      expect(events.stdout).toContain('switchover-requested');
+      expect((await machines.command(asked, 'replica', 'add')).code).toBe(6);
+    }, 120_000);
+
+    it('G2, G3, G4: under partitions and the loss of the store nothing acknowledged is lost, and losing the store demotes nobody', async () => {
+      const run = new MachinesRun(machines);
+      await run.begin();
+      for (const fault of SHORT) await run.inflict(fault);
+      const report = await run.end();
+      expect(report.surprises).toEqual([]);
+      expect(report.verdict).toEqual({ lost: [], doubled: [], undead: [], stale: [], contradicted: [], splitTerms: [] });
+      expect(report.faults.map(({ fault, termsPassed }) => [fault, termsPassed === 0])).toEqual(
+        SHORT.map(fault => [fault, !FAULTS[fault].demotes]),
+      );
+    }, 400_000);
+
+    it('a primary whose service is stopped hands over first; a member that is removed ends, and joins anew when it is started again', async () => {
+      const before = await machines.whenHealthy();
+      const stopped = primaryOf(before).id;
+      expect(await machines.stopService(machines.addressOf(stopped))).toBe(0);
+      const after = await machines.whenStatus('another primary', s => s.verdict !== 'no-primary' && s.primary !== stopped);
+      expect(after.term).toBe(before.term + 1);
+      const asked = machines.members.indexOf(machines.addressOf(after.primary!));
+      const newest = (await machines.events(asked)).findLast(({ kind }) => kind === 'term-raised');
+      expect(newest?.inputs['trigger']).toBe('switchover');
+      machines.startService(machines.addressOf(stopped));
+      await machines.whenHealthy();
+      expect(await machines.command(asked, 'replica', 'remove', stopped)).toMatchObject({ code: 0 });
+      expect(await machines.whenEnded(machines.addressOf(stopped))).toBe(0);
+      await machines.whenStatus('a cluster of two', s => s.members.length === 2, 60_000, [asked]);
+      machines.startService(machines.addressOf(stopped));
+      await machines.whenHealthy();
+    }, 240_000);
+
+    it('a router that is cut off together with an old primary stops strong reads, until it hears of the others again', async () => {
+      const status = await machines.whenHealthy();
+      const old = machines.addressOf(primaryOf(status).id);
+      const [, proxy] = machines.proxies as [string, string];
+      const others = [...machines.etcd, ...machines.members, machines.proxies[0]!];
+      machines.network.cut(
+        old,
+        others.filter(each => each !== old),
+      );
+      machines.network.cut(
+        proxy,
+        others.filter(each => each !== old),
+      );
+      const answers = async (options: string): Promise<boolean> =>
+        (await machines.psqlOn(proxy, 'select count(*) from lists', options)).code === 0;
+      await until('the end of strong reads', async () => ((await answers('')) ? null : true));
+      await machines.whenStatus('another primary', s => s.verdict !== 'no-primary' && machines.addressOf(s.primary!) !== old);
+      expect(await answers('')).toBe(false);
+      machines.network.heal(old);
+      machines.network.heal(proxy);
+      await until('strong reads again', async () => ((await answers('')) ? true : null));
+      await machines.whenHealthy();
+    }, 240_000);
+  },
+);
