@@ -76,7 +76,7 @@ describe('the dashboard', () => {
     await leads(page, next.primary!);
     process.stdout.write(`the page showed the new primary ${Math.round(performance.now() - knownAt)} ms after the API\n`);
     const failover = page.locator('.election').first();
-    for (const phase of ['Detect', 'Recruit', 'Promote']) await failover.getByText(phase).waitFor();
+    for (const phase of ['Detect', 'Recruit', 'Promote']) await failover.locator('.phases li', { hasText: phase }).first().waitFor();
     await screenshot(page, 'failover');
     expect(complaints).toEqual([]);
     await page.close();

@@ -194,9 +194,12 @@ function tellPhases({ facade, found }: Stage, term: number): void {
 
 async function comeBack({ facade, found }: Stage): Promise<void> {
   const { history } = facade.state();
-  const former = history.at(-2)?.primary;
-  const last = history.at(-1);
-  if (!former || !last || former === last.primary) {
+  const leader = history.at(-1)?.primary;
+  // An election that had to be repeated leaves several terms of one leader.
+  const beforeLeader = history.findLastIndex(({ primary }) => primary !== leader);
+  const former = history[beforeLeader]?.primary;
+  const last = history[beforeLeader + 1];
+  if (!former || !last) {
     throw new UnderstudyError('intent-refused', { why: 'No primary has been replaced yet: play the chapter “The primary dies” first.' });
   }
   const back = await until(`${former} as a replica`, HEAL_LIMIT_MS, () => {
