@@ -27,17 +27,20 @@ const STOPPED_MS = 4000;
 /** What is done at the same moment: one fault, now and then two. */
 export type Blow = readonly [Fault] | readonly [Fault, Fault];
 
-/** Two of these may meet. A disk is filled alone: what else befalls a member without space heals only with the space. */
-const MAY_MEET: readonly Fault[] = FAULTS.filter(fault => fault !== 'fill-disk');
+/** Those of the short run. */
+export const SIMPLE_FAULTS: readonly Fault[] = FAULTS.filter(fault => fault !== 'kill-clone' && fault !== 'fill-disk');
 
-/** A run's faults from its seed alone: each kind once, shuffled, with three pairs in between, again and again. */
-export function* plan(seed: number, canFillDisks: boolean): Generator<Blow, never> {
+/**
+ * A run's faults from its seed alone: each kind once, shuffled, with some pairs in between, again and again. A disk is filled alone: what else befalls
+ * a member without space heals only with the space.
+ */
+export function* plan(seed: number, kinds: readonly Fault[], pairs: number): Generator<Blow, never> {
   const random = mulberry32(seed);
-  const draw = (): Fault => MAY_MEET[Math.floor(random() * MAY_MEET.length)]!;
+  const mayMeet = kinds.filter(fault => fault !== 'fill-disk');
+  const draw = (): Fault => mayMeet[Math.floor(random() * mayMeet.length)]!;
   for (;;) {
-    const single = FAULTS.filter(fault => canFillDisks || fault !== 'fill-disk').map((fault): Blow => [fault]);
-    const pairs = [0, 1, 2].map((): Blow => [draw(), draw()]);
-    yield* [...single, ...pairs]
+    const blows = [...kinds.map((fault): Blow => [fault]), ...Array.from({ length: pairs }, (): Blow => [draw(), draw()])];
+    yield* blows
       .map(blow => ({ blow, at: random() }))
       .sort((x, y) => x.at - y.at)
       .map(({ blow }) => blow);

@@ -18,7 +18,7 @@ const report = await runChaos({
   seed: Number(values.seed),
   durationMs: Number(values.minutes) * 60_000,
   replicas: Number(values.replicas),
-  smallDisks: true,
+  scope: 'all',
   onLine: line => process.stderr.write(`${line}\n`),
 });
 const { appends: _, marks: __, ...summary } = report;

@@ -4,7 +4,7 @@ import type { StatusDocument } from '../../packages/server/src/api/types.ts';
 import { Cluster, primaryOf } from '../support/cluster.ts';
 import { type Append, check, type History, isClean, longestGapMs, type Verdict } from './checker.ts';
 import { mayMount, mountDisks } from './disks.ts';
-import { inflict, plan } from './faults.ts';
+import { FAULTS, inflict, plan, SIMPLE_FAULTS } from './faults.ts';
 import { Workload } from './workload.ts';
 
 const NOTICE_LIMIT_MS = 5000;
@@ -14,8 +14,11 @@ export interface ChaosOptions {
   /** No new fault begins after this. */
   readonly durationMs: number;
   readonly replicas: number;
-  /** Each member on a small disk of its own, where mounts are possible: then disks are filled, too. */
-  readonly smallDisks?: boolean;
+  /**
+   * `simple`: single faults, and clients behind the router. `all`: copies cut off, two faults at once and a writer past the router as well; and where mounts are
+   * possible, each member has a small disk of its own, which is filled.
+   */
+  readonly scope: 'simple' | 'all';
   readonly onLine?: (line: string) => void;
 }
 
@@ -54,7 +57,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const cluster = await Cluster.start('--replicas', String(options.replicas));
   let unmount: (() => void) | null = null;
   try {
-    if (options.smallDisks && mayMount(cluster.parent)) {
+    if (options.scope === 'all' && mayMount(cluster.parent)) {
       await cluster.command('down');
       unmount = mountDisks(cluster);
       await cluster.up();
@@ -72,13 +75,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function befall(
   cluster: Cluster,
-  { seed, durationMs, onLine = () => undefined }: ChaosOptions,
+  { seed, durationMs, scope, onLine = () => undefined }: ChaosOptions,
   canFillDisks: boolean,
 ): Promise<ChaosReport> {
   const workload = new Workload(cluster.url, () => directUrl(cluster));
   await workload.prepare();
-  workload.start({ writers: 4, readers: 3, direct: 1 });
-  const faults = await inflictAll(cluster, plan(seed, canFillDisks), durationMs, onLine);
+  workload.start({ writers: 4, readers: 3, direct: scope === 'all' ? 1 : 0 });
+  const faults = await inflictAll(cluster, planOf(scope, seed, canFillDisks), durationMs, onLine);
   await workload.stop();
   const events = await allEvents(cluster);
   const history: History = {
@@ -102,6 +105,15 @@ async function befall(
     marks: events.map(({ atMs, kind, message }) => ({ atMs: atMs - performance.timeOrigin, kind, text: message })),
     appends: workload.appends,
   };
+}
+
+function planOf(scope: ChaosOptions['scope'], seed: number, canFillDisks: boolean): ReturnType<typeof plan> {
+  if (scope === 'simple') return plan(seed, SIMPLE_FAULTS, 0);
+  return plan(
+    seed,
+    FAULTS.filter(fault => canFillDisks || fault !== 'fill-disk'),
+    3,
+  );
 }
 
 async function directUrl(cluster: Cluster): Promise<string> {
