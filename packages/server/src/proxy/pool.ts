@@ -53,8 +53,8 @@ const TOO_MANY_CONNECTIONS = '53300';
 /** Connections of one user to one database on one server, shared by sessions between their units of work. First come, first served. */
 export class Pool implements ConnectionHome {
   readonly key: PoolKey;
-  /** The user's key as of the last login: passwords change. */
-  keys: ClientKeys;
+  #keys: ClientKeys;
+  #keysProvenAtMs = Number.NEGATIVE_INFINITY;
   readonly #options: ProxyOptions;
   readonly #budget: ServerBudget;
   /** Free connections; the last one was used last. */
@@ -67,10 +67,17 @@ export class Pool implements ConnectionHome {
 
   constructor(key: PoolKey, keys: ClientKeys, options: ProxyOptions, budget: ServerBudget) {
     this.key = key;
-    this.keys = keys;
+    this.#keys = keys;
     this.#options = options;
     this.#budget = budget;
     budget.pools.add(this);
+  }
+
+  /** Passwords change: the key of the last login is the one to connect with. */
+  noteKeys(keys: ClientKeys, provenAtMs: number): void {
+    if (provenAtMs < this.#keysProvenAtMs) return;
+    this.#keys = keys;
+    this.#keysProvenAtMs = provenAtMs;
   }
 
   /** Connections that are open or being opened. */
@@ -141,7 +148,9 @@ export class Pool implements ConnectionHome {
       connection.onQuiet = () => this.release(connection);
       return;
     }
-    if (this.#closed || !connection.idle) {
+    // What a user's code may have left on a replica is not looked for: such code runs there only when a client insists.
+    const unclean = !connection.idle || (connection.role === 'replica' && connection.tainted);
+    if (this.#closed || unclean) {
       connection.destroy(new Error('the connection cannot be used again'));
       return;
     }
@@ -223,10 +232,11 @@ export class Pool implements ConnectionHome {
         role,
         term,
         parameters: new Map([['user', user], ['database', database], ...fixed]),
-        credential: { kind: 'keys', keys: this.keys },
+        credential: { kind: 'keys', keys: this.#keys },
         timeoutMs: this.#options.connectTimeoutMs,
         signal: abort.signal,
       });
+      if (connection.lost) throw new Error('the connection was lost right after the login');
       connection.pool = this;
       connection.onClosed = () => this.#forget(connection);
       if (waiter.done || this.#closed) this.release(connection);

@@ -10,12 +10,14 @@ export interface PoolUser {
   readonly identity: Identity;
   readonly database: string;
   readonly fixed: ReadonlyMap<string, string>;
+  /** When the identity was proved, on the monotonic clock. */
+  readonly provenAtMs: number;
   /** Made of the above; equal for clients that may share backends. */
   readonly signature: string;
 }
 
 export function poolUser(identity: Identity, database: string, fixed: ReadonlyMap<string, string>): PoolUser {
-  return { identity, database, fixed, signature: JSON.stringify([identity.user, database, ...fixed]) };
+  return { identity, database, fixed, provenAtMs: performance.now(), signature: JSON.stringify([identity.user, database, ...fixed]) };
 }
 
 /** One line of `SHOW understudy.pools`. */
@@ -50,7 +52,7 @@ export class Pools {
       pool = new Pool(made, identity.keys, this.#options, this.#budget(server));
       this.#pools.set(key, pool);
     }
-    pool.keys = user.identity.keys;
+    pool.noteKeys(user.identity.keys, user.provenAtMs);
     return pool;
   }
 

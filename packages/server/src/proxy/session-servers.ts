@@ -133,6 +133,7 @@ async function cleanUp(connection: ServerConnection, { pools }: SessionContext):
     if (connection.status !== 'I') await connection.ask('ROLLBACK');
     await connection.ask('DISCARD ALL');
     connection.prepared.forgetAll();
+    connection.prepared.inDoubt = false;
     connection.applied = SettingsSet.EMPTY;
     connection.tainted = false;
     pools.release(connection);

@@ -587,6 +587,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const read = unit.demand === 'replica' && (flight.before === 'I' || from.role === 'replica');
     if (read) stats.countRead(from.member);
     freshness.finished(from.member, performance.now() - flight.sentAtMs);
+    const mayHide = unit.kind === 'function' || unit.runsUnknown || unit.texts.some(t => databases.mayHideEffects(this.#database, t.unit));
+    from.tainted ||= mayHide;
     if (from.role === 'replica') {
       const ms = performance.now() - flight.sentAtMs;
       const [text] = unit.texts;
@@ -601,8 +603,6 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       databases.definitionChanged(this.#database);
       pools.definitionChanged(this.#database);
     }
-    const mayHide = unit.kind === 'function' || unit.runsUnknown || unit.texts.some(t => databases.mayHideEffects(this.#database, t.unit));
-    from.tainted ||= mayHide;
     if (this.#state.finishedOnPrimary(flight, status, mayHide)) freshness.noteCommit(this.#state.causality);
     else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);
   }
