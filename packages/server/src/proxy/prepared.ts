@@ -38,8 +38,8 @@ const READY = -1;
 /** What is prepared on one server connection. */
 export class PreparedOnServer {
   readonly #entries = new Map<number, Entry>();
-  /** The unnamed statement that the server has, or will have once it has read what was sent. */
-  unnamed: PreparedStatement | null = null;
+  /** Whose unnamed statement the server has, with the group in which it was sent; READY once the server has said so. */
+  #unnamed: { readonly statement: PreparedStatement; group: number } | null = null;
   /** Settings that texts are read under may differ from what is known, until the transaction is over: nothing is shared. */
   inDoubt = false;
   #toClose: ServerStatement[] = [];
@@ -55,6 +55,26 @@ export class PreparedOnServer {
     if (entry === undefined || (entry.group !== READY && entry.group !== this.#group)) return false;
     entry.lastUse = ++this.#uses;
     return true;
+  }
+
+  /** True when what is sent next finds this statement as the unnamed one; under the same conditions as {@link has}. */
+  hasUnnamed(statement: PreparedStatement): boolean {
+    const unnamed = this.#unnamed;
+    return unnamed?.statement === statement && (unnamed.group === READY || unnamed.group === this.#group);
+  }
+
+  /** It is sent to be the unnamed statement. Call what is returned with the outcome: one that was skipped left another client's in its place. */
+  setUnnamed(statement: PreparedStatement): (ok: boolean) => void {
+    const unnamed = { statement, group: this.#group };
+    this.#unnamed = unnamed;
+    return ok => {
+      if (ok) unnamed.group = READY;
+      else if (this.#unnamed === unnamed) this.#unnamed = null;
+    };
+  }
+
+  dropUnnamed(): void {
+    this.#unnamed = null;
   }
 
   /** It is sent to be prepared. Call what is returned with the outcome. */
@@ -74,7 +94,7 @@ export class PreparedOnServer {
   forgetAll(): void {
     this.#entries.clear();
     this.#toClose = [];
-    this.unnamed = null;
+    this.#unnamed = null;
   }
 
   /** It may not fit any more: it is dropped with the next work, and prepared anew when it is needed. */

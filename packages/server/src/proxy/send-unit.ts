@@ -47,7 +47,7 @@ function sendMessage(message: ClientMessage, to: ServerConnection, texts: Texts)
   switch (message.type) {
     case Frontend.query:
       // A simple Query drops the unnamed statement.
-      to.prepared.unnamed = null;
+      to.prepared.dropUnnamed();
       return sendQuery(message, message.statement, to, texts);
     case Frontend.functionCall:
       to.prepared.groupEnds();
@@ -94,8 +94,7 @@ function sendParse(message: ClientMessage, statement: PreparedStatement | null, 
   const alone = statement.clientName === '' && (to.prepared.inDoubt || to.status === 'E' || !isWorthPreparing(statement.text));
   if (alone) {
     statement.onServers = null;
-    to.prepared.unnamed = statement;
-    return raw(message, to, VISIBLE.parse);
+    return raw(message, to, { ...VISIBLE.parse, settle: to.prepared.setUnnamed(statement) });
   }
   const onServers = (statement.onServers = to.prepared.inDoubt
     ? texts.statementAlone(statement.text.tail, to.applied.parseScope)
@@ -152,10 +151,9 @@ const HIDDEN_PARSE: Expectation = { ...VISIBLE.parse, hidden: true };
 function ensurePrepared(statement: PreparedStatement, to: ServerConnection, texts: Texts): ServerStatement | null {
   const { onServers } = statement;
   if (onServers === null && statement.clientName === '') {
-    if (to.prepared.unnamed === statement) return null;
-    to.prepared.unnamed = statement;
+    if (to.prepared.hasUnnamed(statement)) return null;
     to.out.add(statementFrame(statement));
-    to.expect(HIDDEN_PARSE);
+    to.expect({ ...HIDDEN_PARSE, settle: to.prepared.setUnnamed(statement) });
     return null;
   }
   if (onServers !== null && to.prepared.has(onServers)) return onServers;
@@ -176,6 +174,7 @@ function statementFrame(statement: PreparedStatement): Buffer {
 function sendBind(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
   if (statement === null) {
     const { statement: name } = frontend.readBindTarget(message.chunk, message.start, message.end);
+    if (name === '') closeUnnamed(to);
     if (name === '' || nameForUnknown(name) === name) return raw(message, to, VISIBLE.bind);
     sendRenamedBind(message, nameForUnknown(name), to);
     return;
@@ -201,8 +200,18 @@ function sendDescribe(message: ClientMessage, statement: PreparedStatement | nul
   to.expect(VISIBLE.describe);
 }
 
+/** The client has no unnamed statement; what the server has under no name is another client's. */
+function closeUnnamed(to: ServerConnection): void {
+  to.prepared.dropUnnamed();
+  to.out.add(CLOSE_UNNAMED);
+  to.expect(HIDDEN_CLOSE);
+}
+
+const CLOSE_UNNAMED: Buffer = frontend.close({ kind: 'statement', name: '' });
+
 function sendUnknownTarget(message: ClientMessage, to: ServerConnection): void {
   const { name } = frontend.readNamedTarget(message.chunk, message.start, message.end);
+  if (name === '') closeUnnamed(to);
   const target = { kind: 'statement', name: nameForUnknown(name) } as const;
   if (message.type === Frontend.describe) to.out.add(frontend.describe(target));
   else to.out.add(frontend.close(target));
@@ -214,7 +223,7 @@ function sendClose(message: ClientMessage, statement: PreparedStatement | null, 
   if (message.ofPortal) return raw(message, to, VISIBLE.close);
   if (statement === null) return sendUnknownTarget(message, to);
   if (statement.clientName === '' && statement.onServers === null) {
-    to.prepared.unnamed = null;
+    to.prepared.dropUnnamed();
     return raw(message, to, VISIBLE.close);
   }
   to.out.add(CLOSE_NOTHING);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ClientReader, type UnitReceiver } from '../../src/proxy/client-reader.ts';
 import type { ClientUnit } from '../../src/proxy/client-unit.ts';
 import { learnRun, mayRide } from '../../src/proxy/lanes.ts';
-import { PreparedOnServer } from '../../src/proxy/prepared.ts';
+import { PreparedOnServer, type PreparedStatement } from '../../src/proxy/prepared.ts';
 import { SettingsSet } from '../../src/proxy/settings-set.ts';
 import { sqlParser } from '../../src/proxy/sql-parser.ts';
 import { isWorthPreparing, Texts } from '../../src/proxy/statements.ts';
@@ -125,6 +125,21 @@ describe('what is prepared on a server', () => {
     first(false);
     second(true);
     expect(on.has(statement('select 1'))).toBe(true);
+  });
+
+  it('an unnamed statement that was skipped leaves another in its place', () => {
+    const on = new PreparedOnServer();
+    const mine = { clientName: '' } as PreparedStatement;
+    const settled = on.setUnnamed(mine);
+    expect(on.hasUnnamed(mine)).toBe(true);
+    on.groupEnds();
+    expect(on.hasUnnamed(mine)).toBe(false);
+    settled(false);
+    on.setUnnamed(mine)(true);
+    on.groupEnds();
+    expect(on.hasUnnamed(mine)).toBe(true);
+    on.dropUnnamed();
+    expect(on.hasUnnamed(mine)).toBe(false);
   });
 
   it('the least used ones go when there are too many', () => {
