@@ -307,9 +307,10 @@ interface JsonLeafSchema extends Partial<JsonObjectSchema> {
   readonly maximum?: number;
 }
 
-/** Lists and maps are empty unless somebody fills them. */
+/** Lists and maps are empty unless somebody fills them, and an empty text says so in a file and in the environment alike. */
 function plainDefault(value: JsonLeafSchema['default']): SettingDescription['default'] {
-  return value === undefined || typeof value === 'object' ? null : value;
+  if (value === undefined || value === null) return null;
+  return typeof value === 'object' ? '' : value;
 }
 
 function describeObject(object: JsonObjectSchema, prefix: string): readonly SettingDescription[] {

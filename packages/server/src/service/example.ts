@@ -3,7 +3,7 @@ import { describeSettings, type SettingDescription } from '@understudy/core/clus
 type Kind = 'up' | 'member' | 'proxy';
 
 /** Settings of `up` that a member or a proxy has no use for. */
-const NOT_MEMBER = /^(port|replicas|consistency|logLevel|routing\.|proxy\.|cluster$|data$|host$)/;
+const NOT_MEMBER = /^(port|replicas|consistency|logLevel|routing\.|proxy\.|tls\.|cluster$|data$|host$)/;
 const NOT_PROXY =
   /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|cluster$|data$|host$)/;
 
@@ -19,7 +19,7 @@ host: 10.0.0.1
 # Passwords of the cluster's own roles and the token of operations, the same on all machines; made by \`understudy init\`.
 secrets: secrets.json
 # Certificates between the machines. Without them nothing is encrypted.
-tls:
+machineTls:
   ca: ca.crt
   cert: machine.crt
   key: machine.key

@@ -76,7 +76,7 @@ function commonOf(layout: Layout, address: string, name: string): Record<string,
     data: `${layout.dataDirectory}/${name}`,
     host: address,
     secrets: 'secrets.json',
-    tls: { ca: 'ca.crt', cert: 'machine.crt', key: 'machine.key' },
+    machineTls: { ca: 'ca.crt', cert: 'machine.crt', key: 'machine.key' },
     etcd: {
       endpoints: layout.etcd.map(each => `https://${authority(each, 2379)}`),
       ca: 'ca.crt',

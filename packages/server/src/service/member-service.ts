@@ -196,7 +196,7 @@ class MemberService {
         binaryCopies: BINARY_COPIES,
         credentials: { superuser, replication, router },
         failover: settings.failover,
-        tls: this.#config.tls,
+        tls: this.#config.machineTls,
       },
       onEvent: event => void this.#events.append(event),
       onLeft: () => undefined,

@@ -26,7 +26,7 @@ const schema = z.strictObject({
     user: z.string().min(1).optional(),
     passwordFile: path.optional(),
   }),
-  tls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+  machineTls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
   viewTtlMs: z.number().int().min(100).max(3_600_000).default(2000),
   priority: z.number().int().min(0).max(1000).default(100),
   nofailover: z.boolean().default(false),
@@ -48,8 +48,8 @@ export interface ServiceSettings {
   readonly file: string;
   readonly secrets: string;
   readonly etcd: EtcdStoreOptions;
-  /** Null: nothing between the machines is encrypted. */
-  readonly tls: TlsFiles | null;
+  /** Between the machines, where `tls` of the settings is between clients and a router. Null: nothing there is encrypted. */
+  readonly machineTls: TlsFiles | null;
   /** A router that has not been able to confirm its view for this long stops `strong` reads. */
   readonly viewTtlMs: number;
   readonly priority: number;
@@ -74,7 +74,7 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
     const issue = parsed.error.issues[0]!;
     throw new UnderstudyError('bad-config', { path: file, why: `${issue.path.join('.') || 'it'} ${issue.message}` });
   }
-  const { secrets, etcd, tls, ...rest } = parsed.data;
+  const { secrets, etcd, machineTls, ...rest } = parsed.data;
   const at = (text: string): string => resolve(dirname(file), text);
   return {
     ...rest,
@@ -90,7 +90,7 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
           : { user: etcd.user, password: textOf(at(etcd.passwordFile)).trim() },
       attemptMs: Math.ceil(settings.failover.leaseMs / ATTEMPTS_A_LEASE),
     },
-    tls: tls ? { ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) } : null,
+    machineTls: machineTls ? { ca: at(machineTls.ca), cert: at(machineTls.cert), key: at(machineTls.key) } : null,
     settings: { ...settings, data: at(settings.data) },
   };
 }

@@ -26,7 +26,13 @@ function refusalOf(text: string): string {
 describe('the file of a service', () => {
   test('needs a name, its secrets and etcd; paths count from its own directory', () => {
     const { directory, settings } = load(`${MINIMAL}data: data\nhost: 10.0.0.1\nfailover: { leaseMs: 2000 }\n`);
-    expect(settings).toMatchObject({ name: 'n1', secrets: join(directory, 'secrets.json'), tls: null, viewTtlMs: 2000, priority: 100 });
+    expect(settings).toMatchObject({
+      name: 'n1',
+      secrets: join(directory, 'secrets.json'),
+      machineTls: null,
+      viewTtlMs: 2000,
+      priority: 100,
+    });
     expect(settings.settings).toMatchObject({
       cluster: 'main',
       host: '10.0.0.1',
