@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { UnderstudyError } from '@understudy/core/cluster';
 import { createSecrets } from '../supervisor/secrets.ts';
-import { createAuthority, issueMachineCertificate, type KeyPair } from '../trust/authority.ts';
+import { createAuthority, issueMachineCertificate, type CertifiedKey } from '../certificates/authority.ts';
 import { addressesOf, filesOf, type Layout } from './machine-files.ts';
 
 /**
@@ -36,7 +36,7 @@ export async function prepareMachines(directory: string, layout: Layout, how: 'n
   return addresses;
 }
 
-function readPair({ cert, key }: { cert: string; key: string }): KeyPair {
+function readPair({ cert, key }: { cert: string; key: string }): CertifiedKey {
   return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 }
 

@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clone, installTls, PostgresServer, type TlsSources } from '../../src/postgres/index.ts';
-import { createAuthority, issueMachineCertificate, type KeyPair } from '../../src/trust/authority.ts';
+import { createAuthority, issueMachineCertificate, type CertifiedKey } from '../../src/certificates/authority.ts';
 import { type Bench, CREDENTIALS, eventually, type Member, openBench, sql, startPrimary } from './postgres-fixture.ts';
 
 // Replication between machines: who streams shows a certificate of the cluster, and asks for one.
 describe('streaming with certificates', () => {
   let bench: Bench;
-  let authority: KeyPair;
+  let authority: CertifiedKey;
   let primary: Member;
   let replica: Member;
 
   /** A member whose machine has a certificate of this authority. */
-  async function secured(id: string, issuer: KeyPair): Promise<Member> {
+  async function secured(id: string, issuer: CertifiedKey): Promise<Member> {
     const member = await bench.member(id);
     const sources = await certificateFiles(id, issuer);
     const tlsDirectory = join(member.spec.paths.memberDirectory, 'tls');
@@ -25,7 +25,7 @@ describe('streaming with certificates', () => {
     return { ...member, spec, server: new PostgresServer(spec, exit => member.exits.push(exit)) };
   }
 
-  async function certificateFiles(id: string, issuer: KeyPair): Promise<TlsSources> {
+  async function certificateFiles(id: string, issuer: CertifiedKey): Promise<TlsSources> {
     const { cert, key } = await issueMachineCertificate(issuer, '127.0.0.1', Date.now());
     const at = (part: string): string => join(bench.directory, `${id}.${part}`);
     for (const [part, text] of Object.entries({ ca: issuer.cert, cert, key })) writeFileSync(at(part), text, { mode: 0o600 });
