@@ -220,6 +220,13 @@ function classifyCommand(type: string, fields: ParseNode): Statement {
       return { kind: 'utility', reason: reason('lock-table') };
     case 'ConstraintsSetStmt':
       return { kind: 'utility', reason: reason('session-state', 'constraints') };
+    case 'CreatedbStmt':
+    case 'DropdbStmt':
+      return { kind: 'write', reason: reason('whole-database', textField(fields, 'dbname')) };
+    case 'RenameStmt':
+      if (fields['renameType'] === 'OBJECT_DATABASE')
+        return { kind: 'write', reason: reason('whole-database', textField(fields, 'subname')) };
+      return { kind: 'write', reason: reason('ddl') };
     case 'VacuumStmt':
     case 'ClusterStmt':
     case 'ReindexStmt':

@@ -17,6 +17,7 @@ export type ReasonCode =
   | 'copy-in'
   | 'copy-server-file'
   | 'ddl'
+  | 'whole-database'
   | 'maintenance'
   | 'lock-table'
   | 'notify'
@@ -70,6 +71,7 @@ const SENTENCES: Readonly<Record<ReasonCode, string>> = {
   'copy-in': 'COPY FROM writes',
   'copy-server-file': 'COPY reads or writes a file or a program on the server',
   ddl: 'changes the definition of the database',
+  'whole-database': 'is about a whole database, to which nobody may be connected',
   maintenance: 'is maintenance work of the primary',
   'lock-table': 'LOCK TABLE means nothing on another server than the one that takes the writes',
   notify: 'NOTIFY is sent from the primary',

@@ -330,7 +330,10 @@ primary ddl write | create extension pgcrypto
 primary ddl write | create type e as enum ('a', 'b')
 primary ddl write | create domain d as int check (value > 0)
 primary ddl write | create role r login password 'x'
-primary ddl write | create database d
+primary whole-database:d write | create database d
+primary whole-database:d write | drop database if exists d
+primary whole-database:d write | alter database d rename to e
+primary ddl write | alter table t rename to s
 primary ddl write | create policy p on t using (a = current_user)
 primary ddl write | create publication p for all tables
 primary ddl write | create subscription s connection 'x' publication p

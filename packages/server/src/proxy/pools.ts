@@ -94,6 +94,14 @@ export class Pools {
     }
   }
 
+  /**
+   * PostgreSQL drops, renames or copies a database only when nobody is connected to it, and waits five seconds for those who are
+   * (CountOtherDBBackends in procarray.c): connections that serve nobody must not be what it waits for.
+   */
+  closeIdle(): void {
+    for (const pool of this.#pools.values()) pool.closeIdle(Number.POSITIVE_INFINITY);
+  }
+
   report(): PoolReport[] {
     return [...this.#pools.values()].map(pool => {
       const { server, role, user, database } = pool.key;

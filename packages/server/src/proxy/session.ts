@@ -490,6 +490,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       this.#context.freshness.started(to.member);
       this.#state.last = { member: to.member, because };
       unit.attempts += 1;
+      if (unit.statements.some(s => s.reason.code === 'whole-database')) this.#context.pools.closeIdle();
     }
     to.lastSession = this;
     this.#servers.sent();
