@@ -360,7 +360,7 @@ export class Agent {
     const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
     const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null);
     if (!opening && !changing && !uncertain) return failover.heartbeatMs;
-    return Math.min(Math.max(URGENT_INTERVAL_MS, 2 * this.#watcher.lookTookMs), failover.heartbeatMs);
+    return Math.min(Math.max(URGENT_INTERVAL_MS, this.#watcher.lookTookMs), failover.heartbeatMs);
   }
 
   async #sleep(ms: number): Promise<void> {
