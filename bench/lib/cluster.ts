@@ -85,6 +85,15 @@ export class BenchCluster {
     return this.#known.members.flatMap(member => member.postmasterPid ?? []);
   }
 
+  /** Adds replicas while the cluster works, until there are so many. */
+  async growTo(replicas: number): Promise<void> {
+    while (this.replicas.length < replicas) {
+      await this.#command('replica', 'add', '--json');
+      this.#status = await until('a cluster that is healthy with one more replica', () => this.#healthy(), START_LIMIT_MS);
+    }
+    await this.#caughtUp();
+  }
+
   async stop(): Promise<void> {
     await this.#command('down');
     if (this.#plan.kept === null) rmSync(this.directory, { recursive: true, force: true });
