@@ -7,9 +7,9 @@ const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditio
 const SHARING = ['packages/server/test/integration/proxy-sharing.test.ts', 'packages/server/test/integration/proxy-limits.test.ts'];
 const INTEGRATION = ['packages/*/test/integration/**/*.test.ts', ...SHARING.map(file => `!${file}`)];
 
-const project = (name: string, include: string[], testTimeout: number) => ({
+const project = (name: string, include: string[], testTimeout: number, files: 'together' | 'one-by-one' = 'together') => ({
   ...source,
-  test: { name, include, testTimeout, hookTimeout: testTimeout, pool: 'forks' as const },
+  test: { name, include, testTimeout, hookTimeout: testTimeout, pool: 'forks' as const, fileParallelism: files === 'together' },
 });
 
 export default defineConfig({
@@ -24,37 +24,19 @@ export default defineConfig({
       project('sharing', SHARING, 120_000),
       project('clients', ['test/clients/*.test.ts'], 240_000),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
-      {
-        ...project('integration', INTEGRATION, 120_000),
-        test: { ...project('integration', INTEGRATION, 120_000).test, fileParallelism: false },
-      },
-      {
-        ...project(
-          'e2e',
-          [
-            'test/e2e/**/*.test.ts',
-            'test/chaos/**/*.test.ts',
-            'test/machines/**/*.test.ts',
-            'test/browser/**/*.test.ts',
-            'test/clients/*.test.ts',
-          ],
-          240_000,
-        ),
-        test: {
-          ...project(
-            'e2e',
-            [
-              'test/e2e/**/*.test.ts',
-              'test/chaos/**/*.test.ts',
-              'test/machines/**/*.test.ts',
-              'test/browser/**/*.test.ts',
-              'test/clients/*.test.ts',
-            ],
-            240_000,
-          ).test,
-          fileParallelism: false,
-        },
-      },
+      project('integration', INTEGRATION, 120_000, 'one-by-one'),
+      project(
+        'e2e',
+        [
+          'test/e2e/**/*.test.ts',
+          'test/chaos/**/*.test.ts',
+          'test/machines/**/*.test.ts',
+          'test/browser/**/*.test.ts',
+          'test/clients/*.test.ts',
+        ],
+        240_000,
+        'one-by-one',
+      ),
     ],
   },
 });
