@@ -22,6 +22,11 @@ export interface RoutingConfig {
   readonly readsOnPrimary?: 'never' | 'fallback';
   /** How long a statement waits for a server during a failover before it fails with 57P03. Default 30000. */
   readonly holdTimeoutMs?: number;
+  /**
+   * Whether quick reads of many callers share a connection to each server, on which many of them are under way at once (at most two a server, besides those of
+   * `max`). Default true.
+   */
+  readonly lanes?: boolean;
   /** Statements that may wait at once. Default 10000. */
   readonly maxHeld?: number;
   /** Functions by `name` or `schema.name`: harmless on a replica though volatile, and always on the primary. */
@@ -56,6 +61,7 @@ export interface RouterConfig {
   readonly holdTimeoutMs: number;
   readonly maxHeld: number;
   readonly idleTimeoutMs: number;
+  readonly lanes: boolean;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
 }
@@ -68,6 +74,7 @@ const OWN_KEYS: ReadonlySet<string> = new Set<keyof RoutingConfig>([
   'onStale',
   'readsOnPrimary',
   'holdTimeoutMs',
+  'lanes',
   'maxHeld',
   'functions',
 ]);
@@ -107,6 +114,7 @@ export function routerConfig(config: PoolConfig): RouterConfig {
     holdTimeoutMs: config.holdTimeoutMs ?? 30_000,
     maxHeld: config.maxHeld ?? 10_000,
     idleTimeoutMs: config.idleTimeoutMillis ?? 10_000,
+    lanes: config.lanes ?? true,
     allow: config.functions?.allow ?? [],
     deny: config.functions?.deny ?? [],
   };

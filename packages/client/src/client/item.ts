@@ -55,6 +55,8 @@ export interface Item {
   attempts: number;
   /** Set when it must not go to a replica again, with the reason. */
   primaryBecause: string | null;
+  /** It goes on no shared connection any more. */
+  alone: boolean;
   /** Transaction status before it. */
   before: TransactionState;
 }
@@ -124,6 +126,7 @@ function newItem(what: Item['what'], text: string, done: Callback, { session, se
     sentAtMs: 0,
     attempts: 0,
     primaryBecause: null,
+    alone: false,
     before: 'I',
   };
 }

@@ -79,7 +79,7 @@ export class Pins {
   }
 
   clearChannels(): void {
-    this.#channels.clear();
+    if (this.#channels.size > 0) this.#channels.clear();
   }
 
   get channels(): ReadonlySet<string> {
@@ -88,6 +88,7 @@ export class Pins {
 
   /** The backend is gone. What was lost with it, for people; '' when nothing was. */
   takeLost(): string {
+    if (this.#pins.size === 0) return '';
     const lost = [...this.#pins].join(', ');
     this.#pins.clear();
     return lost;

@@ -28,6 +28,8 @@ import {
   shuttingDown,
 } from '../errors.ts';
 import { releaseRouter, retainRouter, routerFor } from '../routing/registry.ts';
+import { learnRun, mayShare } from '../lanes/lanes.ts';
+import { wireValues } from '../lanes/values.ts';
 import type { RouteInfo } from '../routing/route.ts';
 import { isUnreachable, type Router } from '../routing/router.ts';
 import { settle, takeToken, tokenNow } from '../routing/tokens.ts';
@@ -300,11 +302,65 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     this.#toServer(item, primary.server, 'primary', reason, because);
   }
 
+  /** Sends a quick read together with those of others. False: it needs a connection for itself. */
+  #toLane(item: Item, target: Target): boolean {
+    const { statement, what } = item;
+    if (!this.#router.config.lanes || what.kind !== 'plain' || item.alone || statement === null || !mayShare(statement)) return false;
+    if (this.#state.settings.values.size > 0 || this.#hasOwnWays || !isSimple(what.query)) return false;
+    const { server, role } = target;
+    const values = valuesOf(what.query);
+    if (values === null) return false;
+    const { term } = this.#router.topology;
+    const sent = this.#router.lanes.send(server, term, role === 'primary' ? term : 0, {
+      text: item.text,
+      values,
+      statement,
+      rowMode: what.query.rowMode,
+      types: (what.query.types ?? this.#shell._types) as pg.CustomTypesConfig,
+      answered: result => this.#sharedAnswer(item, target, null, result),
+      failed: error => this.#sharedAnswer(item, target, error, undefined),
+      lost: why => this.#sharedLost(item, server, role, why),
+      noticed: notice => this.onNotice(notice),
+    });
+    if (!sent) return false;
+    this.#router.counters.countShared();
+    this.#noteSent(item, target);
+    return true;
+  }
+
+  #sharedAnswer(item: Item, { server, role }: Target, error: QueryError | null, result: unknown): void {
+    const { freshness } = this.#router;
+    if (role === 'replica') freshness.finished(server.id, performance.now() - item.sentAtMs);
+    if (this.#current !== item) return;
+    if (error !== null && role === 'replica' && REFUSED.has(error.code ?? '')) return this.#refusedBy(item, server.id, error);
+    if (role === 'replica') freshness.noteReplicaRead(server.id, item.session);
+    else freshness.notePrimaryRead(item.session);
+    this.#current = null;
+    this.#tell(item, error, result);
+    this.#pump();
+  }
+
+  /** The read has left the lane without an answer; it goes on alone. */
+  #sharedLost(item: Item, server: RoutableServer, role: RouteInfo['role'], why: 'left' | 'server'): void {
+    const { freshness, counters } = this.#router;
+    item.alone = true;
+    if (why === 'left') {
+      if (role === 'replica') freshness.abandoned(server.id);
+      return this.#dispatch(item);
+    }
+    if (role === 'replica') freshness.failed(server.id, 'started');
+    this.#router.suspect();
+    counters.countRetry('lost');
+    this.#dispatch(item);
+  }
+
   #toServer(item: Item, server: RoutableServer, role: RouteInfo['role'], reason: string, because: string): void {
+    const target: Target = { server, role, reason, because };
+    if (this.#toLane(item, target)) return;
     const { term } = this.#router.topology;
     const pool = this.#router.poolOf(server);
     const idle = pool.take(role === 'primary' ? term : 0);
-    const send = (connection: ServerConnection): void => this.#adopt(item, connection, { server, role, reason, because });
+    const send = (connection: ServerConnection): void => this.#adopt(item, connection, target);
     if (idle !== null) return send(idle);
     pool.open(term).then(
       connection => {
@@ -384,12 +440,24 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
   }
 
   #send(item: Item, connection: ServerConnection, target: Target): void {
+    connection.waitCancelled = false;
+    connection.markBytes();
+    this.#noteSent(item, target);
+    if (item.what.kind === 'submittable') return this.#submit(item.what.submittable, connection);
+    const query = this.#forServer(item.what.query, item.text, connection);
+    connection.client.query(
+      query as never,
+      undefined as never,
+      ((error: QueryError | null, result: unknown) => this.#answered(item, connection, error, result)) as never,
+    );
+  }
+
+  #noteSent(item: Item, target: Target): void {
     const { freshness, counters } = this.#router;
     item.attempts += 1;
     item.sentAtMs = performance.now();
     item.before = this.#state.status;
-    connection.waitCancelled = false;
-    if (target.role === 'replica') freshness.started(connection.server);
+    if (target.role === 'replica') freshness.started(target.server.id);
     const info: RouteInfo = {
       role: target.role,
       server: target.server.id,
@@ -405,13 +473,12 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     const read = item.statement?.unit.demand === 'replica' && item.before === 'I';
     counters.count(info, read ? 'read' : 'other');
     this.emit('route', info);
-    if (item.what.kind === 'submittable') return this.#submit(item.what.submittable, connection);
-    const query = this.#forServer(item.what.query, item.text, connection);
-    connection.client.query(
-      query as never,
-      undefined as never,
-      ((error: QueryError | null, result: unknown) => this.#answered(item, connection, error, result)) as never,
-    );
+  }
+
+  /** Options of pg that only a connection of its own can honour. */
+  get #hasOwnWays(): boolean {
+    const { binary, query_timeout } = this.#options as ClientConfig & { readonly binary?: boolean };
+    return Boolean(binary) || Boolean(query_timeout) || pg.defaults.binary === true;
   }
 
   #submit(submittable: { readonly _result?: { _types?: unknown } }, connection: ServerConnection): void {
@@ -481,7 +548,9 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     const { freshness } = this.#router;
     const unit = this.#unitOf(item);
     const onReplica = this.#onReplica(connection);
-    if (onReplica) freshness.finished(connection.server, performance.now() - item.sentAtMs);
+    const tookMs = performance.now() - item.sentAtMs;
+    if (onReplica) freshness.finished(connection.server, tookMs);
+    if (error === null && unit.plainRead && item.statement !== null) learnRun(item.statement, tookMs, connection.bytesSinceMark);
     if (error !== null && onReplica && item.before === 'I' && REFUSED.has(error.code ?? '')) return this.#refused(item, connection, error);
     if (error !== null && error.code === '25006') this.#router.suspect();
     const committed = this.#note(item, unit, connection, onReplica);
@@ -515,12 +584,16 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
   }
 
   /** A replica would not: nothing has happened, so the primary runs it. */
-  #refused(item: Item, connection: ServerConnection, { code = '', message }: QueryError): void {
-    this.#router.counters.countRetry(code);
-    if (code === '25006' && item.statement !== null) this.#router.learnRefused(item.statement);
-    item.primaryBecause = `${connection.server} refused it: ${message}`;
+  #refused(item: Item, connection: ServerConnection, error: QueryError): void {
     this.#bound = null;
     this.#router.giveBack(connection);
+    this.#refusedBy(item, connection.server, error);
+  }
+
+  #refusedBy(item: Item, server: string, { code = '', message }: QueryError): void {
+    this.#router.counters.countRetry(code);
+    if (code === '25006' && item.statement !== null) this.#router.learnRefused(item.statement);
+    item.primaryBecause = `${server} refused it: ${message}`;
     this.#dispatch(item);
   }
 
@@ -698,6 +771,20 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     this.#current = call;
     this.#toServer(call, server, role, 'cancel', 'cancels what runs there');
     return true;
+  }
+}
+
+/** A query whose answer is all rows, as text. */
+function isSimple({ name, rows, portal, binary, query_timeout }: QueryObject): boolean {
+  return !name && !rows && !portal && !binary && !query_timeout;
+}
+
+/** Parameters as they would be sent; null: they cannot be, which the usual way reports as pg does. */
+function valuesOf({ values }: QueryObject): ReturnType<typeof wireValues> {
+  try {
+    return wireValues(values);
+  } catch {
+    return null;
   }
 }
 

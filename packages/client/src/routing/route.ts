@@ -22,6 +22,8 @@ export interface RouteInfo {
 export interface RouteCounts {
   /** Statements outside transactions that were reads, by the server that took them. */
   readonly reads: Readonly<Record<string, number>>;
+  /** Of these, those that shared a connection with other reads under way. */
+  readonly shared: number;
   /** All others. */
   readonly writes: number;
   readonly reasons: Readonly<Record<string, number>>;
@@ -36,6 +38,7 @@ export class RouteCounters {
   readonly #reads: Record<string, number> = {};
   readonly #reasons: Record<string, number> = {};
   readonly #retries: Record<string, number> = {};
+  #shared = 0;
   #writes = 0;
 
   count(info: RouteInfo, kind: 'read' | 'other'): void {
@@ -45,12 +48,22 @@ export class RouteCounters {
     if (routes.hasSubscribers) routes.publish(info);
   }
 
+  countShared(): void {
+    this.#shared += 1;
+  }
+
   countRetry(why: string): void {
     this.#retries[why] = (this.#retries[why] ?? 0) + 1;
   }
 
   read(): RouteCounts {
-    return { reads: { ...this.#reads }, writes: this.#writes, reasons: { ...this.#reasons }, retries: { ...this.#retries } };
+    return {
+      reads: { ...this.#reads },
+      shared: this.#shared,
+      writes: this.#writes,
+      reasons: { ...this.#reasons },
+      retries: { ...this.#retries },
+    };
   }
 }
 

@@ -3,6 +3,7 @@ import type { RoutableServer, Topology } from '@understudy/core/routing';
 import { type CachedStatement, SqlClassifier } from '@understudy/core/sql';
 import { type Address, addressName, connectionConfig, type RouterConfig } from '../config.ts';
 import { sqlParser } from '../parser.ts';
+import { Lanes } from '../lanes/lanes.ts';
 import type { ServerConnection } from '../servers/connection.ts';
 import { Monitor } from '../servers/monitor.ts';
 import { ServerPool } from '../servers/server-pool.ts';
@@ -26,6 +27,7 @@ export class Router {
   readonly config: RouterConfig;
   readonly freshness: Freshness;
   readonly counters: RouteCounters = new RouteCounters();
+  readonly lanes: Lanes;
   readonly #source: TopologySource;
   readonly #asked: AskedTopology | null;
   readonly #monitors: Map<string, Monitor> = new Map();
@@ -44,6 +46,7 @@ export class Router {
 
   constructor(config: RouterConfig) {
     this.config = config;
+    this.lanes = new Lanes(server => this.poolOf(server), config.idleTimeoutMs);
     const { source } = config;
     const asked = source.kind === 'understudy' ? null : new AskedTopology(source.kind === 'patroni' ? [] : source.addresses, this.#askAll);
     this.#asked = asked;
@@ -229,6 +232,7 @@ export class Router {
     this.freshness.stop();
     if (this.#functionsTimer !== null) clearTimeout(this.#functionsTimer);
     for (const done of this.#held) done();
+    await this.lanes.stop();
     await Promise.all([...[...this.#pools.values()].map(pool => pool.end()), ...[...this.#monitors.values()].map(m => m.end())]);
   }
 

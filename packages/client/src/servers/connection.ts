@@ -5,7 +5,7 @@ import pg from 'pg';
 /** The parts of a pg client that its types leave out. All of them have been there since pg 8.0. */
 interface Inside {
   readonly connection: EventEmitter & {
-    readonly stream: { destroy(): void };
+    readonly stream: { destroy(): void; readonly bytesRead: number };
     readonly parsedStatements: Record<string, string>;
   };
   readonly _queryable: boolean;
@@ -41,6 +41,7 @@ export class ServerConnection {
   waitCancelled = false;
   idleSinceMs = 0;
   #lost = false;
+  #bytesBefore = 0;
 
   private constructor(client: pg.Client, server: string, term: number) {
     this.client = client;
@@ -77,6 +78,19 @@ export class ServerConnection {
 
   get processId(): number {
     return (this.client as unknown as { processID: number }).processID;
+  }
+
+  /** A statement begins, whose answer is to be measured. */
+  markBytes(): void {
+    this.#bytesBefore = this.#bytesRead;
+  }
+
+  get bytesSinceMark(): number {
+    return this.#bytesRead - this.#bytesBefore;
+  }
+
+  get #bytesRead(): number {
+    return (this.client as unknown as Inside).connection.stream.bytesRead;
   }
 
   /** Whether the name is taken here by a statement of another text. */

@@ -25,7 +25,7 @@ export interface Bench {
   readonly account: Account | null;
   readonly provider: Provider;
   /** A member with a directory and a free port of its own; nothing in it yet. */
-  member(id: string): Promise<Member>;
+  member(id: string, maxConnections?: number): Promise<Member>;
   close(): Promise<void>;
 }
 
@@ -72,8 +72,8 @@ export async function openBench(kind: 'embedded' | 'system'): Promise<Bench> {
     directory,
     account,
     provider,
-    member: async id => {
-      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), maxConnections: 30, sharedBuffersMb: 16 };
+    member: async (id, maxConnections = 30) => {
+      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), maxConnections, sharedBuffersMb: 16 };
       const spec: ServerSpec = { provider, account, paths: memberPaths(join(directory, id)), settings, credentials: CREDENTIALS };
       const exits: PostmasterExit[] = [];
       const member = { id, spec, exits, server: new PostgresServer(spec, exit => exits.push(exit)) };
