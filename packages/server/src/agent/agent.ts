@@ -347,7 +347,7 @@ export class Agent {
   }
 
   /**
-   * A look is a new connection, which costs a busy machine more than it tells; so only a member that waits for its own server to change looks
+   * A look costs a busy machine more than it tells; so only a member that waits for its own server to change looks
    * often: one that starts, an elected one until it is open, a primary whose cohort is being changed, a recruit whose WAL's end is not certain yet.
    * And where looks take long they are rarer still: they must not be what keeps the machine busy.
    */

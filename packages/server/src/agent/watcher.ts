@@ -9,10 +9,12 @@ const SLOW_MS = 1000;
 /** One look gives up after this, and after twice as long each time that the one before got no answer: on a starved machine short ones would never end. */
 const LOOK_MS = 1000;
 const MAX_LOOK_MS = 8000;
+/** How often a look is taken on a fresh connection, which alone shows that new ones are served; the others cost a fraction of it. */
+const FRESH_INTERVAL_MS = 750;
 
 /**
- * Watches one server: a look is a fresh connection with a deadline, at most one at a time. What is known can be asked for at any
- * moment without waiting, so that a server that hangs does not hang its agent.
+ * Watches one server: a look has a deadline, and there is at most one at a time; one that got no answer is followed by fresh connections until
+ * one of these is answered. What is known can be asked for at any moment without waiting, so that a server that hangs does not hang its agent.
  */
 export class ServerWatcher {
   readonly #server: PostgresServer;
@@ -24,6 +26,8 @@ export class ServerWatcher {
   /** When the running server last answered; null until it has done so once. */
   #answeredAtMs: number | null = null;
   #unansweredLooks = 0;
+  /** When the running server last answered a fresh connection. */
+  #freshAtMs = Number.NEGATIVE_INFINITY;
   readonly #silence: SilenceMeter;
   #disk: { readonly report: DiskReport; readonly sinceMs: number } | null = null;
   #diskProbedAtMs = Number.NEGATIVE_INFINITY;
@@ -91,6 +95,7 @@ export class ServerWatcher {
     this.#observation = null;
     this.#answeredAtMs = null;
     this.#unansweredLooks = 0;
+    this.#freshAtMs = Number.NEGATIVE_INFINITY;
     this.#silence.restart(this.#now());
     this.#report = this.#server.pid === null ? null : { kind: 'starting', sinceMs: 0 };
   }
@@ -125,8 +130,10 @@ export class ServerWatcher {
   async #lookRunning(pid: number): Promise<void> {
     const beganAtMs = this.#now();
     try {
-      const seen = await this.#server.observe(this.#lookLimitMs());
+      const freshness = this.#unansweredLooks > 0 || beganAtMs - this.#freshAtMs >= FRESH_INTERVAL_MS ? 'fresh' : 'kept';
+      const seen = await this.#server.observe(this.#lookLimitMs(), freshness);
       if (this.#server.pid !== pid) return;
+      if (freshness === 'fresh') this.#freshAtMs = beganAtMs;
       this.#observation = seen;
       this.#report = reportOf(seen);
       this.#systemId = seen.systemId;

@@ -48,33 +48,67 @@ export async function withConnection<T>(
   options: ConnectionOptions,
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const socket = new Socket();
-  let stopped: unknown = null;
-  const stop = (reason: unknown): void => {
-    stopped ??= reason;
-    socket.destroy();
-  };
-  const { deadlineMs, signal } = options;
-  const onAbort = (): void => stop(signal?.reason);
-  const timer = deadlineMs === null ? null : setTimeout(() => stop(unresponsive(endpoint, deadlineMs)), deadlineMs);
-  signal?.throwIfAborted();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const client = newClient(endpoint, options, socket);
+  const opened = new OpenedConnection(endpoint, options.applicationName);
   try {
-    await client.connect();
-    return await use({ client, socket, query: text => query(client, text) });
-  } catch (error) {
-    throw stopped ?? translate(endpoint, error);
+    return await opened.during(options, async () => {
+      await opened.client.connect();
+      return await use(opened);
+    });
   } finally {
-    if (timer) clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-    // Says goodbye where somebody listens, and closes the socket without waiting for an answer.
-    client.end().catch(() => undefined);
-    socket.destroySoon();
+    opened.close();
   }
 }
 
-function newClient(endpoint: Endpoint, options: ConnectionOptions, socket: Socket): pg.Client {
+/** One connection to a server, for one or for several uses. It connects with `client.connect()`, within the first use. */
+export class OpenedConnection implements Connection {
+  readonly client: pg.Client;
+  readonly socket: Socket = new Socket();
+  readonly #endpoint: Endpoint;
+  #stopped: unknown = null;
+
+  constructor(endpoint: Endpoint, applicationName: string = OBSERVER_NAME) {
+    this.#endpoint = endpoint;
+    this.client = newClient(endpoint, applicationName, this.socket);
+  }
+
+  /** Whether it can be used no more: the server or we ourselves have ended it. */
+  get isClosed(): boolean {
+    return this.socket.destroyed || this.socket.readableEnded || this.socket.writableEnded;
+  }
+
+  /** One use within its own deadline; when that passes, or the signal comes, the connection is gone. Throws as withConnection does. */
+  async during<T>({ deadlineMs, signal }: Omit<ConnectionOptions, 'applicationName'>, use: () => Promise<T>): Promise<T> {
+    const stop = (reason: unknown): void => {
+      this.#stopped ??= reason;
+      this.socket.destroy();
+    };
+    const onAbort = (): void => stop(signal?.reason);
+    const timer = deadlineMs === null ? null : setTimeout(() => stop(unresponsive(this.#endpoint, deadlineMs)), deadlineMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      return await use();
+    } catch (error) {
+      throw this.#stopped ?? translate(this.#endpoint, error);
+    } finally {
+      if (timer) clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async query(text: string): Promise<readonly (readonly Row[])[]> {
+    const result = (await this.client.query(text)) as pg.QueryResult<Row> | pg.QueryResult<Row>[];
+    return (Array.isArray(result) ? result : [result]).map(({ rows }) => rows);
+  }
+
+  /** Says goodbye where somebody listens, and closes the socket without waiting for an answer. */
+  close(): void {
+    this.client.end().catch(() => undefined);
+    this.socket.destroySoon();
+  }
+}
+
+function newClient(endpoint: Endpoint, applicationName: string, socket: Socket): pg.Client {
   const config: pg.ClientConfig & { replication: string } = {
     host: endpoint.host,
     port: endpoint.port,
@@ -82,8 +116,9 @@ function newClient(endpoint: Endpoint, options: ConnectionOptions, socket: Socke
     password: endpoint.password,
     database: 'postgres',
     ssl: false,
-    application_name: options.applicationName ?? OBSERVER_NAME,
-    options: '-c search_path=pg_catalog -c client_encoding=UTF8',
+    application_name: applicationName,
+    // A timeout that somebody has set for clients is not meant for who watches over the server.
+    options: '-c search_path=pg_catalog -c client_encoding=UTF8 -c statement_timeout=0 -c idle_session_timeout=0',
     replication: 'database',
     types: AS_TEXT,
     stream: () => socket,
@@ -92,11 +127,6 @@ function newClient(endpoint: Endpoint, options: ConnectionOptions, socket: Socke
   // Every failure is also reported by the call that it interrupts.
   client.on('error', () => undefined);
   return client;
-}
-
-async function query(client: pg.Client, text: string): Promise<readonly (readonly Row[])[]> {
-  const result = (await client.query(text)) as pg.QueryResult<Row> | pg.QueryResult<Row>[];
-  return (Array.isArray(result) ? result : [result]).map(({ rows }) => rows);
 }
 
 function unresponsive({ host, port }: Endpoint, deadlineMs: number): PostgresError {

@@ -6,7 +6,7 @@ import {
   type ReplicationSender,
   type WalReceiver,
 } from '@understudy/core/cluster';
-import { type Connection, type Endpoint, OBSERVER_NAME, type Row, withConnection } from './connection.ts';
+import { type Connection, OBSERVER_NAME, type Row } from './connection.ts';
 import { parseConninfo } from './conninfo.ts';
 import { PostgresError } from './errors.ts';
 import { readSlots, type Slot, slotsQuery } from './slots.ts';
@@ -22,7 +22,7 @@ interface ServerIdentity {
   readonly startedAtMs: number;
   /** server_version_num, e.g. 180004. */
   readonly serverVersion: number;
-  /** synchronous_standby_names as a fresh connection has it. */
+  /** synchronous_standby_names as the postmaster has read it. */
   readonly synchronousNames: string;
   readonly slots: readonly Slot[];
 }
@@ -56,16 +56,14 @@ const WRITE = `SELECT pg_catalog.pg_current_wal_insert_lsn() AS insert_lsn, pg_c
   pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS segment WHERE NOT pg_catalog.pg_is_in_recovery()`;
 
 /**
- * Looks at a running server on a fresh connection, all within `deadlineMs`. Histories of timelines are read from its data directory.
- * Throws the errors of withConnection, and `data-directory-corrupt` when a history is missing.
+ * Looks at a running server. Histories of timelines are read from its data directory. Throws what the connection throws, and
+ * `data-directory-corrupt` when a history is missing.
  */
-export async function observe(endpoint: Endpoint, dataDirectory: string, major: number, deadlineMs: number): Promise<Observation> {
-  return await withConnection(endpoint, { deadlineMs }, async connection => {
-    // A promotion in the middle of a look would mix two roles: then it is taken again, and there is no second promotion.
-    const seen = (await look(connection, dataDirectory, major)) ?? (await look(connection, dataDirectory, major));
-    if (!seen) throw new PostgresError('server-not-accepting', 'the server changes its role');
-    return seen;
-  });
+export async function observe(connection: Connection, dataDirectory: string, major: number): Promise<Observation> {
+  // A promotion in the middle of a look would mix two roles: then it is taken again, and there is no second promotion.
+  const seen = (await look(connection, dataDirectory, major)) ?? (await look(connection, dataDirectory, major));
+  if (!seen) throw new PostgresError('server-not-accepting', 'the server changes its role');
+  return seen;
 }
 
 async function look(connection: Connection, dataDirectory: string, major: number): Promise<Observation | null> {

@@ -1,5 +1,4 @@
 import type { Lsn } from '@understudy/core/cluster';
-import { withConnection } from './connection.ts';
 import { PostgresError } from './errors.ts';
 import type { RunningServer, ServerSpec } from './replication.ts';
 import { readTimelineHistory, reserveTimeline } from './timeline-files.ts';
@@ -16,7 +15,7 @@ export interface Promotion {
 /**
  * Promotes a running, isolated replica and returns when it takes writes. `timeline` is the number that it must write; null leaves the choice
  * to PostgreSQL. Its synchronous names must be set before, since they bind the first commit.
- * Throws `promote-timeout`, `timeline-unavailable`, and the errors of withConnection.
+ * Throws `promote-timeout`, `timeline-unavailable`, and what the connection throws.
  */
 export async function promoteServer(
   spec: ServerSpec,
@@ -25,7 +24,7 @@ export async function promoteServer(
   deadlineMs: number,
 ): Promise<Promotion> {
   const { dataDirectory } = spec.paths;
-  return await withConnection(running.endpoint, { deadlineMs }, async connection => {
+  return await running.ask(deadlineMs, async connection => {
     const [system] = await connection.query('IDENTIFY_SYSTEM');
     const current = Number(system?.[0]?.['timeline']);
     if (timeline !== null) await reserveTimeline(spec.account, dataDirectory, current, timeline);

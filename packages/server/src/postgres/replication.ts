@@ -1,5 +1,5 @@
 import type { Account } from './account.ts';
-import { type Endpoint, type Row, withConnection } from './connection.ts';
+import type { Connection, Row } from './connection.ts';
 import type { Credentials } from './credentials.ts';
 import { PostgresError } from './errors.ts';
 import type { MemberPaths } from './layout.ts';
@@ -23,12 +23,13 @@ export interface ServerSpec {
 
 /** What a change of a running server needs: how to ask it, and how to make it read its files again. */
 export interface RunningServer {
-  readonly endpoint: Endpoint;
+  /** One use of a connection to it; throws as withConnection does. */
+  ask<T>(deadlineMs: number, use: (connection: Connection) => Promise<T>): Promise<T>;
   /** SIGHUP to the postmaster. */
   reload(): void;
 }
 
-const POLL_MS = 10;
+const POLL_MS = 5;
 
 /** Writes the settings files, and gives or takes the right to stream to match. In force at the next start or reload. */
 export async function writeReplicationSettings(spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
@@ -85,8 +86,8 @@ const NAMES_IN_FORCE = `SELECT pg_catalog.current_setting('synchronous_standby_n
   SELECT application_name, state, sync_priority FROM pg_catalog.pg_stat_replication LIMIT 200`;
 
 /**
- * Sets whose acknowledgement commits wait for. Returns only when a fresh connection has the new value and every walsender has read it (on a
- * replica, whose walsenders acknowledge nothing: when a fresh connection has it). Throws `settings-not-in-force`.
+ * Sets whose acknowledgement commits wait for. Returns only when the postmaster has the new value and every walsender has read it (on a
+ * replica, whose walsenders acknowledge nothing: when the postmaster has it). Throws `settings-not-in-force`.
  */
 export async function setSynchronousNames(
   spec: ServerSpec,
@@ -110,7 +111,10 @@ function readPriority(row: Row): { applicationName: string; state: string; syncP
   return { applicationName: row['application_name'] ?? '', state: row['state'] ?? '', syncPriority: Number(row['sync_priority']) };
 }
 
-/** Asks on a fresh connection each time: a new process starts with what the postmaster has read. */
+/**
+ * A new process starts with what the postmaster has read, and an older one reads the files anew only when the postmaster has done so itself and
+ * tells it (process_pm_reload_request in postmaster.c): the answer of either shows that the postmaster has the settings.
+ */
 async function awaitAnswer(
   running: RunningServer,
   deadlineMs: number,
@@ -124,9 +128,7 @@ async function awaitAnswer(
   const done = await pollUntil(
     async () => {
       try {
-        const rows = await withConnection(running.endpoint, { deadlineMs: Math.max(1, end - monotonicMs()) }, connection =>
-          connection.query(question),
-        );
+        const rows = await running.ask(Math.max(1, end - monotonicMs()), connection => connection.query(question));
         return isAnswer(rows) ? true : null;
       } catch (error) {
         lastError = error;

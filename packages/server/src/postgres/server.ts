@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lsn, ServerReport } from '@understudy/core/cluster';
-import { type Endpoint, withConnection } from './connection.ts';
+import { type Connection, type Endpoint, withConnection } from './connection.ts';
 import { readControlFile } from './control-file.ts';
 import { DiskProbe, type DiskReport } from './disk.ts';
 import { errnoOf, PostgresError } from './errors.ts';
 import { fenceServer } from './fence.ts';
 import { exists, writeFileAtomically } from './files.ts';
+import { type Freshness, KeptConnection } from './kept-connection.ts';
 import { hasDataDirectory } from './layout.ts';
 import { limitLog, logSize, logTail } from './log-file.ts';
 import { type Observation, observe } from './observe.ts';
@@ -53,6 +54,7 @@ export class PostgresServer {
   readonly spec: ServerSpec;
   readonly #disk: DiskProbe;
   readonly #onExit: (exit: PostmasterExit) => void;
+  readonly #connection = new KeptConnection();
   #postmaster: Postmaster | null = null;
   #logOffset = 0;
 
@@ -158,10 +160,16 @@ export class PostgresServer {
     return killed;
   }
 
-  /** Looks at the running server, see observe.ts. Throws `not-running`, `server-unresponsive` and the other errors of withConnection. */
-  async observe(deadlineMs: number): Promise<Observation> {
+  /**
+   * Looks at the running server, see observe.ts. Only a fresh connection shows that it takes new ones: a stopped postmaster looks well through an
+   * old one. Throws `not-running`, `server-unresponsive` and the other errors of withConnection.
+   */
+  async observe(deadlineMs: number, freshness: Freshness = 'fresh'): Promise<Observation> {
     this.#running();
-    return await observe(this.endpoint, this.spec.paths.dataDirectory, this.spec.provider.version.major, deadlineMs);
+    const { paths, provider } = this.spec;
+    return await this.#connection.use(this.endpoint, freshness, deadlineMs, connection =>
+      observe(connection, paths.dataDirectory, provider.version.major),
+    );
   }
 
   /** What a server without a postmaster is. Throws `data-directory-foreign`, `data-directory-version`, `data-directory-corrupt`. */
@@ -212,24 +220,24 @@ export class PostgresServer {
 
   /** Forces a checkpoint: after a promotion, so that pg_rewind and a restart see the new timeline. */
   async checkpoint(deadlineMs: number): Promise<void> {
-    await withConnection(this.endpoint, { deadlineMs }, connection => connection.query('CHECKPOINT'));
+    await this.#ask(deadlineMs, connection => connection.query('CHECKPOINT'));
   }
 
   /** See slots.ts. */
   async ensureSlot(name: string, deadlineMs: number): Promise<void> {
-    await ensureSlot(this.endpoint, name, deadlineMs);
+    await this.#ask(deadlineMs, connection => ensureSlot(connection, name));
   }
 
   async advanceSlot(name: string, to: Lsn, deadlineMs: number): Promise<void> {
-    await advanceSlot(this.endpoint, name, to, deadlineMs);
+    await this.#ask(deadlineMs, connection => advanceSlot(connection, name, to));
   }
 
   async dropSlot(name: string, deadlineMs: number): Promise<void> {
-    await dropSlot(this.endpoint, name, deadlineMs);
+    await this.#ask(deadlineMs, connection => dropSlot(connection, name));
   }
 
   async listSlots(deadlineMs: number): Promise<readonly Slot[]> {
-    return await listSlots(this.endpoint, this.spec.provider.version.major, deadlineMs);
+    return await this.#ask(deadlineMs, connection => listSlots(connection, this.spec.provider.version.major));
   }
 
   /** Whether the disk under the data directory takes writes. Answers within `deadlineMs`. */
@@ -251,6 +259,7 @@ export class PostgresServer {
     this.#postmaster = postmaster;
     void postmaster.exited.then(exit => {
       if (this.#postmaster === postmaster) this.#postmaster = null;
+      this.#connection.drop();
       this.#onExit(exit);
     });
   }
@@ -262,7 +271,11 @@ export class PostgresServer {
 
   #handle(): RunningServer {
     this.#running();
-    return { endpoint: this.endpoint, reload: () => this.reload() };
+    return { ask: (deadlineMs, use) => this.#ask(deadlineMs, use), reload: () => this.reload() };
+  }
+
+  async #ask<T>(deadlineMs: number, use: (connection: Connection) => Promise<T>): Promise<T> {
+    return await this.#connection.use(this.endpoint, 'kept', deadlineMs, use);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { formatLsn, type Lsn, parseLsn } from '@understudy/core/cluster';
-import { type Endpoint, type Row, withConnection } from './connection.ts';
+import type { Connection, Row } from './connection.ts';
 
 /** A replication slot (pg_replication_slots). */
 export interface Slot {
@@ -40,38 +40,32 @@ function literal(name: string): string {
 }
 
 /** Makes a physical slot that holds WAL from now on; nothing happens when it is there already. One that has lost its WAL is made anew. */
-export async function ensureSlot(endpoint: Endpoint, name: string, deadlineMs: number): Promise<void> {
+export async function ensureSlot(connection: Connection, name: string): Promise<void> {
   const slot = literal(name);
-  await withConnection(endpoint, { deadlineMs }, connection =>
-    connection.query(
-      `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND wal_status = 'lost' AND NOT active;
+  await connection.query(
+    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND wal_status = 'lost' AND NOT active;
        SELECT pg_catalog.pg_create_physical_replication_slot(${slot}, true) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot})`,
-    ),
   );
 }
 
 /** Moves a physical slot that nobody uses forward, so that it does not hold WAL that its member has already; never backward. */
-export async function advanceSlot(endpoint: Endpoint, name: string, to: Lsn, deadlineMs: number): Promise<void> {
+export async function advanceSlot(connection: Connection, name: string, to: Lsn): Promise<void> {
   const slot = literal(name);
   const lsn = `'${formatLsn(to)}'::pg_catalog.pg_lsn`;
-  await withConnection(endpoint, { deadlineMs }, connection =>
-    connection.query(
-      `SELECT pg_catalog.pg_replication_slot_advance(slot_name, ${lsn}) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND NOT active AND restart_lsn < ${lsn}`,
-    ),
+  await connection.query(
+    `SELECT pg_catalog.pg_replication_slot_advance(slot_name, ${lsn}) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND NOT active AND restart_lsn < ${lsn}`,
   );
 }
 
 /** Drops a slot that nobody uses; nothing happens when it is not there. An active one is an error (`query-failed`). */
-export async function dropSlot(endpoint: Endpoint, name: string, deadlineMs: number): Promise<void> {
-  await withConnection(endpoint, { deadlineMs }, connection =>
-    connection.query(
-      `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${literal(name)}`,
-    ),
+export async function dropSlot(connection: Connection, name: string): Promise<void> {
+  await connection.query(
+    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${literal(name)}`,
   );
 }
 
 /** All slots but temporary ones. */
-export async function listSlots(endpoint: Endpoint, major: number, deadlineMs: number): Promise<readonly Slot[]> {
-  const results = await withConnection(endpoint, { deadlineMs }, connection => connection.query(slotsQuery(major)));
-  return readSlots(results[0] ?? []);
+export async function listSlots(connection: Connection, major: number): Promise<readonly Slot[]> {
+  const [slots] = await connection.query(slotsQuery(major));
+  return readSlots(slots ?? []);
 }

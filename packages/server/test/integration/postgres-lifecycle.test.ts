@@ -109,9 +109,11 @@ describe.each(availableProviders())('one server of the %s provider', kind => {
 
   test('a stopped postmaster that still accepts TCP is unresponsive, and leaks nothing', async () => {
     const postmaster = member.server.pid as number;
+    await member.server.observe(5000);
     process.kill(postmaster, 'SIGSTOP');
     try {
       const before = openSockets();
+      expect(await member.server.observe(5000, 'kept')).toMatchObject({ kind: 'primary' });
       await expect(member.server.observe(300)).rejects.toMatchObject({ code: 'server-unresponsive' });
       await eventually(async () => openSockets() <= before, 'the socket is closed');
     } finally {
