@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describeSettings, ERRORS, EVENT_KINDS, EXIT } from '@understudy/core/cluster';
+import { ERRORS, EVENT_KINDS, EXIT } from '@understudy/core/cluster';
+import { describeSettings } from '@understudy/core/schemas';
 import type { Command } from 'commander';
 import { statusOf } from '../packages/server/src/api/errors.ts';
 import type { CommandContext } from '../packages/server/src/cli/context.ts';

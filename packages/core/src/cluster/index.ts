@@ -11,5 +11,5 @@ export * from './timeline.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export type * from './store.ts';
-export { decodeState, encodeState, parseClusterState } from './state-schema.ts';
+export { decodeState, encodeState } from './state-text.ts';
 export { type ChangeCause, eventsOfChange } from './changes.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_FAILOVER, describeSettings, formatBytes, nearestName, parseBytes, parseSettings } from '../../src/cluster/index.ts';
+import { DEFAULT_FAILOVER, formatBytes, nearestName, parseBytes } from '../../src/cluster/index.ts';
+import { describeSettings, parseSettings } from '../../src/schemas/index.ts';
 
 describe('parseSettings', () => {
   it('fills in every default', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ClusterState, decodeState, encodeState, HISTORY_LIMIT, parseClusterState, type TermRecord } from '../../src/cluster/index.ts';
+import { type ClusterState, decodeState, encodeState, HISTORY_LIMIT, type TermRecord } from '../../src/cluster/index.ts';
+import { parseClusterState } from '../../src/schemas/index.ts';
 import { RULE, spec, stateOf } from '../failover/view-builder.ts';
 
 const record: TermRecord = {

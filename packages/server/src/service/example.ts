@@ -1,4 +1,4 @@
-import { describeSettings, type SettingDescription } from '@understudy/core/cluster';
+import { describeSettings, type SettingDescription } from '@understudy/core/schemas';
 
 type Kind = 'up' | 'member' | 'proxy';
 

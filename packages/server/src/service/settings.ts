@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { describeSettings, didYouMean, isMemberId, parseSettings, type Settings, UnderstudyError } from '@understudy/core/cluster';
+import { didYouMean, isMemberId, type Settings, UnderstudyError } from '@understudy/core/cluster';
+import { describeSettings, parseSettings } from '@understudy/core/schemas';
 import { z } from 'zod';
 import { settingsFromEnvironment } from '../settings/environment.ts';
 import { readConfigFile } from '../settings/file.ts';

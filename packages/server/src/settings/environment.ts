@@ -1,4 +1,5 @@
-import { describeSettings, didYouMean, UnderstudyError } from '@understudy/core/cluster';
+import { didYouMean, UnderstudyError } from '@understudy/core/cluster';
+import { describeSettings } from '@understudy/core/schemas';
 
 const PREFIX = 'UNDERSTUDY_';
 

@@ -1,4 +1,5 @@
-import { describeSettings, didYouMean, parseSettings, type Settings, type SettingsIssue, UnderstudyError } from '@understudy/core/cluster';
+import { didYouMean, type Settings, UnderstudyError } from '@understudy/core/cluster';
+import { describeSettings, parseSettings, type SettingsIssue } from '@understudy/core/schemas';
 import { environmentName, settingsFromEnvironment } from './environment.ts';
 import { type ConfigFile, readConfigFile } from './file.ts';
 

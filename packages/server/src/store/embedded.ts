@@ -6,12 +6,12 @@ import {
   encodeState,
   type MemberId,
   type MemberReport,
-  parseClusterState,
   type Store,
   type StoreListener,
   UnderstudyError,
   type VersionedState,
 } from '@understudy/core/cluster';
+import { parseClusterState } from '@understudy/core/schemas';
 import { writeDurably } from './durable-file.ts';
 import { tellAll } from './listeners.ts';
 

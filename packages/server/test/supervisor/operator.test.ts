@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type ClusterState, parseSettings, type Rule } from '@understudy/core/cluster';
+import type { ClusterState, Rule } from '@understudy/core/cluster';
+import { parseSettings } from '@understudy/core/schemas';
 import { EmbeddedStore } from '../../src/store/embedded.ts';
 import { EventLog } from '../../src/supervisor/event-log.ts';
 import { Operator } from '../../src/supervisor/operator.ts';

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseSettings, type Settings } from '@understudy/core/cluster';
+import type { Settings } from '@understudy/core/cluster';
+import { parseSettings } from '@understudy/core/schemas';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { tlsMaterial } from '../../src/supervisor/tls.ts';
 

@@ -4,12 +4,12 @@ import {
   type ClusterState,
   type MemberId,
   type MemberReport,
-  parseClusterState,
   type Store,
   type StoreListener,
   UnderstudyError,
   type VersionedState,
 } from '@understudy/core/cluster';
+import { parseClusterState } from '@understudy/core/schemas';
 import { tellAll } from '../listeners.ts';
 import { EtcdError, EtcdGateway, type EtcdOptions, type EtcdStream } from './gateway.ts';
 import { EtcdLease } from './lease.ts';
