@@ -130,6 +130,7 @@ export class ServerWatcher {
   async #lookRunning(pid: number): Promise<void> {
     const beganAtMs = this.#now();
     try {
+      if (this.#answeredAtMs === null && !(await this.#server.takesConnections())) return this.#noteStarting(pid);
       const freshness = this.#unansweredLooks > 0 || beganAtMs - this.#freshAtMs >= FRESH_INTERVAL_MS ? 'fresh' : 'kept';
       const seen = await this.#server.observe(this.#lookLimitMs(), freshness);
       if (this.#server.pid !== pid) return;
@@ -145,8 +146,12 @@ export class ServerWatcher {
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
       this.#unansweredLooks += 1;
-      if (this.#server.pid === pid && this.#answeredAtMs === null) this.#report = { kind: 'starting', sinceMs: 0 };
+      if (this.#answeredAtMs === null) this.#noteStarting(pid);
     }
+  }
+
+  #noteStarting(pid: number): void {
+    if (this.#server.pid === pid) this.#report = { kind: 'starting', sinceMs: 0 };
   }
 
   #lookLimitMs(): number {

@@ -11,6 +11,7 @@ import { passfilePath } from './passfile.ts';
 import type { ServerSpec } from './replication.ts';
 import { ISOLATED, REPLICATION_ROLE } from './settings.ts';
 import { writeSettings } from './settings-files.ts';
+import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
 
 interface CloneProgress {
@@ -81,7 +82,7 @@ async function receive(spec: ServerSpec, options: CloneOptions, directory: strin
   };
   return await withConnection(endpoint, connectionOptions, async connection => {
     await checkSource(connection, spec, options.systemId);
-    if (options.slotName !== null) await prepareSlot(connection, options.slotName);
+    if (options.slotName !== null) await ensureSlot(connection, options.slotName);
     return await transfer(connection, new Receiver(directory, spec, options.onProgress ?? (() => undefined)), spec.provider.version.major);
   });
 }
@@ -123,15 +124,6 @@ async function checkSource(connection: Connection, spec: ServerSpec, systemId: s
       `the source is PostgreSQL ${major}, the binaries here are PostgreSQL ${spec.provider.version.text}`,
     );
   }
-}
-
-/** A slot that lost its WAL is of no use any more and is made anew. */
-async function prepareSlot(connection: Connection, name: string): Promise<void> {
-  if (!/^[a-z0-9_]{1,63}$/.test(name)) throw new RangeError(`not a slot name: ${JSON.stringify(name)}`);
-  const [rows] = await connection.query(`SELECT wal_status FROM pg_catalog.pg_replication_slots WHERE slot_name = '${name}'`);
-  if (rows?.[0]?.['wal_status'] === 'lost') await connection.query(`DROP_REPLICATION_SLOT ${name}`);
-  else if (rows?.[0]) return;
-  await connection.query(`CREATE_REPLICATION_SLOT ${name} PHYSICAL RESERVE_WAL`);
 }
 
 /** What may wait for the disk before the sender is held back. */

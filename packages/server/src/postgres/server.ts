@@ -139,6 +139,15 @@ export class PostgresServer {
       throw new PostgresError('start-timeout', `PostgreSQL took no connections within ${deadlineMs} ms`, { detail: await this.logTail() });
   }
 
+  /**
+   * Whether the running postmaster says in its file that it takes connections. Each attempt before that would cost a starting server a process, which
+   * it needs itself. A file that tells nothing of it counts as yes.
+   */
+  async takesConnections(): Promise<boolean> {
+    const file = await readPostmasterFile(this.spec.paths.dataDirectory);
+    return file === null || file.pid !== this.pid || file.status === 'ready';
+  }
+
   /** Fast shutdown (SIGINT): sessions are ended, a primary sends all WAL to its replicas. After `deadlineMs` it is fenced instead. */
   async stop(deadlineMs: number): Promise<StopResult> {
     const postmaster = this.#postmaster;

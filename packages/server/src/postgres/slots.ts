@@ -39,13 +39,22 @@ function literal(name: string): string {
   return `'${name}'`;
 }
 
-/** Makes a physical slot that holds WAL from now on; nothing happens when it is there already. One that has lost its WAL is made anew. */
+/**
+ * Makes a physical slot that holds WAL from now on; nothing happens when it is there already, or somebody makes it at the same moment (a replica
+ * that clones, and the primary that keeps a slot for it). One that has lost its WAL is made anew.
+ */
 export async function ensureSlot(connection: Connection, name: string): Promise<void> {
   const slot = literal(name);
-  await connection.query(
-    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND wal_status = 'lost' AND NOT active;
-       SELECT pg_catalog.pg_create_physical_replication_slot(${slot}, true) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot})`,
-  );
+  const isThere = `SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot}`;
+  try {
+    await connection.query(
+      `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${slot} AND wal_status = 'lost' AND NOT active;
+       SELECT pg_catalog.pg_create_physical_replication_slot(${slot}, true) WHERE NOT EXISTS (${isThere})`,
+    );
+  } catch (error) {
+    const [rows] = await connection.query(isThere);
+    if (rows?.length !== 1) throw error;
+  }
 }
 
 /** Moves a physical slot that nobody uses forward, so that it does not hold WAL that its member has already; never backward. */

@@ -30,6 +30,8 @@ import { describeAlarm, statusDocument } from './status.ts';
 
 /** How long PostgreSQL gets to shut down cleanly when the cluster stops. */
 const SHUTDOWN_DEADLINE_MS = 20_000;
+/** A new cluster's first member has the machine to itself until it is heard of, or for this long: the others have nothing to do before. */
+const FIRST_ALONE_MS = 2000;
 
 const monotonicMs = (): number => performance.now();
 
@@ -57,6 +59,7 @@ export class Supervisor {
   #api: ApiServer | null = null;
   #unwatch: (() => void) | null = null;
   #stopping: Promise<void> | null = null;
+  #othersTimer: NodeJS.Timeout | null = null;
   #markStopped: (code: number) => void = () => undefined;
 
   constructor(cluster: PreparedCluster, options: SupervisorOptions, progress: ProgressListener) {
@@ -87,6 +90,12 @@ export class Supervisor {
     this.#say(
       draft(created ? 'decision' : 'cluster-resumed', null, created ? 'A new cluster is being made.' : 'An existing cluster is taken up.'),
     );
+    if (created) {
+      this.#othersTimer = setTimeout(() => {
+        this.#othersTimer = null;
+        this.#matchMembers(store.current.state);
+      }, FIRST_ALONE_MS);
+    }
     this.#unwatch = store.watch(this.#listener());
     await this.#startProxy();
     await this.#startApi();
@@ -157,6 +166,7 @@ export class Supervisor {
   async #stop(): Promise<void> {
     const { store, paths, lock } = this.#cluster;
     this.#say(draft('cluster-stopping', null, 'The cluster is stopped.'));
+    if (this.#othersTimer !== null) clearTimeout(this.#othersTimer);
     try {
       await this.#proxy?.stop();
       await this.#stopMembers();
@@ -185,6 +195,7 @@ export class Supervisor {
       state: ({ state }) => this.#matchMembers(state),
       report: report => {
         this.#hearing.note(report, monotonicMs());
+        this.#startOthers();
         this.#progress.report(report);
         const rule = this.#cluster.store.current.state.rule;
         if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
@@ -192,11 +203,20 @@ export class Supervisor {
     };
   }
 
+  /** The first member of a new cluster is up, and its database is being made. */
+  #startOthers(): void {
+    if (this.#othersTimer === null) return;
+    clearTimeout(this.#othersTimer);
+    this.#othersTimer = null;
+    this.#matchMembers(this.#cluster.store.current.state);
+  }
+
   /** One agent for each member of the state, once nothing is left of an earlier member of that name. */
   #matchMembers(state: ClusterState): void {
     for (const id of this.#members.keys()) if (!state.members[id]) this.#removeMember(id);
     if (this.#stopping) return;
-    for (const spec of Object.values(state.members)) {
+    for (const spec of Object.values(state.members).sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      if (this.#othersTimer !== null && this.#members.size > 0) break;
       if (!this.#members.has(spec.id) && !this.#removals.has(spec.id)) this.#startMember(spec);
     }
   }
