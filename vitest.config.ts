@@ -3,10 +3,6 @@ import { defineConfig } from 'vitest/config';
 /** Workspace packages resolve to their sources, so that a test never runs yesterday's build. */
 const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditions: ['source'] } } };
 
-/** Long ones: `npm run sharing`. */
-const SHARING = ['packages/server/test/integration/proxy-sharing.test.ts', 'packages/server/test/integration/proxy-limits.test.ts'];
-const INTEGRATION = ['packages/*/test/integration/**/*.test.ts', ...SHARING.map(file => `!${file}`)];
-
 const project = (name: string, include: string[], testTimeout: number, files: 'together' | 'one-by-one' = 'together') => ({
   ...source,
   test: { name, include, testTimeout, hookTimeout: testTimeout, pool: 'forks' as const, fileParallelism: files === 'together' },
@@ -21,10 +17,9 @@ export default defineConfig({
         30_000,
       ),
       // Run by `npm run clients`: it installs the drivers first.
-      project('sharing', SHARING, 120_000),
       project('clients', ['test/clients/*.test.ts'], 240_000),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
-      project('integration', INTEGRATION, 120_000, 'one-by-one'),
+      project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000, 'one-by-one'),
       project(
         'e2e',
         [

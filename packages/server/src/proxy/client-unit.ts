@@ -8,7 +8,7 @@ import {
   stateAfter,
   type Statement,
 } from '@understudy/core/sql';
-import type { TransactionStatus } from '@understudy/wire';
+import { Frontend, type TransactionStatus } from '@understudy/wire';
 import type { ReadNeed } from './freshness.ts';
 import type { PreparedStatement } from './prepared.ts';
 
@@ -83,6 +83,18 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     attempts: 0,
     alone: false,
   };
+}
+
+/**
+ * True when the unit uses a statement whose Parse, in an earlier unit, is not answered yet: whether there is such a statement decides what the unit does.
+ */
+export function awaitsParse({ messages }: ClientUnit): boolean {
+  return messages.some(
+    ({ type, statement }) =>
+      type !== Frontend.parse &&
+      statement?.state === 'pending' &&
+      !messages.some(other => other.type === Frontend.parse && other.statement === statement),
+  );
 }
 
 const STRENGTH: Readonly<Record<Demand, number>> = { session: 0, replica: 1, router: 2, primary: 3 };

@@ -55,7 +55,7 @@ function isPlain({ type, statement, chunk, end }: ClientUnit['messages'][number]
     case Frontend.parse:
     case Frontend.bind:
     case Frontend.describe:
-      return statement !== null && statement.conflictsWith === null && statement.deallocates === null;
+      return statement !== null && statement.state !== 'refused' && statement.conflictsWith === null && statement.deallocates === null;
     case Frontend.execute:
       // All rows at once: the limit, the last four bytes, is 0.
       return statement !== null && chunk.readInt32BE(end - 4) === 0;
@@ -185,12 +185,17 @@ export class Lanes {
     for (const [key, group] of this.#groups) {
       for (const lane of group.lanes.slice()) {
         lane.shedIfStalled(now);
-        if (lane.depth > 0 || now - lane.emptySinceMs < IDLE_MS) continue;
+        if (lane.depth > 0 || (now - lane.emptySinceMs < IDLE_MS && !this.#isWanted(lane))) continue;
         group.lanes.splice(group.lanes.indexOf(lane), 1);
         this.#pools.release(lane.connection);
       }
       if (group.lanes.length === 0 && group.opening === null) this.#groups.delete(key);
     }
+  }
+
+  /** Clients wait for a connection like this one, or for room on its server: soon enough to be looked at in each sweep. */
+  #isWanted({ connection }: Lane): boolean {
+    return connection.pool?.isShort ?? false;
   }
 
   onTopology(topology: Topology): void {

@@ -17,6 +17,8 @@ export interface Findings {
   readonly channels: readonly string[];
   /** Every setting that was set in the session. */
   readonly settings: ReadonlyMap<string, string>;
+  /** Of the settings of an application's own that were asked for, those that have a value. */
+  readonly custom: ReadonlyMap<string, string>;
 }
 
 /** Some state can be seen by reads, which then stay with the primary. */
@@ -86,7 +88,7 @@ export class Pins {
   }
 
   /** The backend was asked. */
-  settle(findings: Findings): void {
+  settle(findings: Pick<Findings, 'pins' | 'channels'>): void {
     for (const pin of this.#pins) if (!NOT_AUDITED.has(pin)) this.#pins.delete(pin);
     for (const pin of findings.pins) this.#pins.add(pin);
     this.#channels = findings.channels.length === 0 ? NO_CHANNELS : new Set(findings.channels);

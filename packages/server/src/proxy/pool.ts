@@ -93,6 +93,14 @@ export class Pool implements ConnectionHome {
     return this.#waiting.size;
   }
 
+  /** Clients wait here, or in another pool for room on this server. */
+  get isShort(): boolean {
+    if (this.#waiting.size > 0) return true;
+    if (this.#budget.used < this.#options.maxServerConnections) return false;
+    for (const pool of this.#budget.pools) if (pool.waitingCount > 0) return true;
+    return false;
+  }
+
   get unused(): boolean {
     return this.#size === 0 && this.#waiting.size === 0;
   }

@@ -92,9 +92,11 @@ function sendParse(message: ClientMessage, statement: PreparedStatement | null, 
   }
   if (statement.deallocates !== null) return prepareDeallocate(statement, statement.deallocates, to, texts);
   const alone = statement.clientName === '' && (to.prepared.inDoubt || to.status === 'E' || !isWorthPreparing(statement.text));
+  // Another server may have refused it a moment ago.
+  if (statement.state === 'refused') statement.state = 'pending';
   if (alone) {
     statement.onServers = null;
-    return raw(message, to, { ...VISIBLE.parse, settle: to.prepared.setUnnamed(statement) });
+    return raw(message, to, { ...VISIBLE.parse, settle: settles(statement, to.prepared.setUnnamed(statement)) });
   }
   const onServers = (statement.onServers = to.prepared.inDoubt
     ? texts.statementAlone(statement.text.tail, to.applied.parseScope)
@@ -136,12 +138,16 @@ function prepare(statement: PreparedStatement, onServers: ServerStatement, to: S
   to.out.add(onServers.close);
   to.expect(HIDDEN_CLOSE);
   to.out.add(onServers.parse);
-  const settle = (ok: boolean): void => {
-    settled(ok);
+  to.expect({ kind: 'parse', hidden: answer === 'hidden', settle: settles(statement, settled), rows: null });
+}
+
+/** What the server's answer to a Parse says of the connection and of the statement. */
+function settles(statement: PreparedStatement, ofServer: (ok: boolean) => void): (ok: boolean) => void {
+  return ok => {
+    ofServer(ok);
     if (ok) statement.state = 'accepted';
     else if (statement.state === 'pending') statement.state = 'refused';
   };
-  to.expect({ kind: 'parse', hidden: answer === 'hidden', settle, rows: null });
 }
 
 const HIDDEN_CLOSE: Expectation = { ...VISIBLE.close, hidden: true };
@@ -171,8 +177,13 @@ function statementFrame(statement: PreparedStatement): Buffer {
   return frontend.parseWithTail('', statement.text.tail);
 }
 
+/** Its Parse failed or was passed over, so that to the client it is as unknown as one that never was. */
+function isUnknown(statement: PreparedStatement | null): statement is null {
+  return statement === null || statement.state === 'refused';
+}
+
 function sendBind(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
-  if (statement === null) {
+  if (isUnknown(statement)) {
     const { statement: name } = frontend.readBindTarget(message.chunk, message.start, message.end);
     if (name === '') closeUnnamed(to);
     if (name === '' || nameForUnknown(name) === name) return raw(message, to, VISIBLE.bind);
@@ -193,7 +204,7 @@ function sendRenamedBind(message: ClientMessage, name: string, to: ServerConnect
 
 function sendDescribe(message: ClientMessage, statement: PreparedStatement | null, to: ServerConnection, texts: Texts): void {
   if (message.ofPortal) return raw(message, to, VISIBLE.describe);
-  if (statement === null) return sendUnknownTarget(message, to);
+  if (isUnknown(statement)) return sendUnknownTarget(message, to);
   const onServers = ensurePrepared(statement, to, texts);
   if (onServers === null) return raw(message, to, VISIBLE.describe);
   to.out.add(onServers.describe);

@@ -155,10 +155,11 @@ export async function learnSettings(connection: ServerConnection, { settings }: 
 /** Learns from the connection all that the session holds there. */
 export async function auditSession(connection: ServerConnection, state: SessionState, user: PoolUser): Promise<void> {
   const { settings, pins } = state;
+  const { customNames } = settings;
   settings.forgetTouched();
-  const [row] = await connection.ask(audit(user.identity.user));
+  const [row] = await connection.ask(audit(user.identity.user, customNames));
   const findings = readAudit(row);
   if (findings === null) throw new Error('the audit of a session was not answered');
-  connection.applied = settings.learnAll(findings.settings);
+  connection.applied = settings.learnAll(findings.settings, findings.custom);
   pins.settle(findings);
 }

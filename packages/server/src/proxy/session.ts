@@ -5,7 +5,7 @@ import { describeReason, type SqlClassifier } from '@understudy/core/sql';
 import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolError, type TransactionStatus } from '@understudy/wire';
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
-import { type ClientMessage, type ClientUnit, mayWrite } from './client-unit.ts';
+import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite } from './client-unit.ts';
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
@@ -252,6 +252,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
 
   #dispatch(unit: ClientUnit): Dispatch {
     if (unit.sent > 0 && !unit.skipped) return this.#continueOpen(unit);
+    if (this.#flights.size > 0 && awaitsParse(unit)) return 'blocked';
     const aside = unit.skipped || unit.texts.some(t => t.unit.demand === 'router') || this.#state.hasLoss;
     if (aside) return this.#flights.size > 0 ? 'blocked' : this.#answerHere(unit);
     if (unit.texts.some(t => t.unit.unknownFunctions.length > 0)) this.#context.databases.functionsWanted(this.#database);

@@ -103,10 +103,21 @@ export class SessionSettings {
     return applied.with(learned.map(({ name, value, own }) => [name, own ? value : null] as const));
   }
 
-  /** All settings of the backend's session are known: `own`, by name. Returns what the backend has. */
-  learnAll(own: ReadonlyMap<string, string>): SettingsSet {
-    this.#current = SettingsSet.of(new Map([...this.base.values, ...own]));
-    return SettingsSet.of(own);
+  /** Settings of an application's own that the session has, or may have since it touched them. The server lists them nowhere. */
+  get customNames(): readonly string[] {
+    return [...new Set([...this.base.values.keys(), ...this.#current.values.keys(), ...(this.#touched ?? [])])].filter(isCustom);
+  }
+
+  /**
+   * All settings of the backend's session are known: `own`, by name, and the values of {@link customNames}. Returns what the backend has. A setting of an
+   * application's own is empty once it was reset: whether it is the session's then, only the session knows.
+   */
+  learnAll(own: ReadonlyMap<string, string>, custom: ReadonlyMap<string, string>): SettingsSet {
+    const before = this.#current.values;
+    const kept = [...custom].filter(([name, value]) => value !== '' || before.get(name) === '');
+    const all = new Map([...own, ...kept]);
+    this.#current = SettingsSet.of(new Map([...this.base.values, ...all]));
+    return SettingsSet.of(all);
   }
 }
 
@@ -126,8 +137,17 @@ const valueOf = (name: string): string => `pg_catalog.current_setting(${literal(
 function isOwn(name: string, user: string): string {
   if (name === 'role') return `${valueOf(name)} OPERATOR(pg_catalog.<>) 'none'`;
   if (name === 'session_authorization') return `${valueOf(name)} OPERATOR(pg_catalog.<>) ${literal(user)}`;
-  return `EXISTS (SELECT 1 FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ${literal(name)} AND s.source OPERATOR(pg_catalog.=) 'session')`;
+  if (isCustom(name)) return `${isListedAsOwn(name)} OR (NOT ${isListed(name)} AND ${valueOf(name)} OPERATOR(pg_catalog.<>) '')`;
+  return isListedAsOwn(name);
 }
+
+/** With a dot: an extension's, or an application's own, of which pg_settings says nothing. */
+const isCustom = (name: string): boolean => name.includes('.');
+
+const listed = (name: string): string =>
+  `SELECT 1 FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ${literal(name)}`;
+const isListed = (name: string): string => `EXISTS (${listed(name)})`;
+const isListedAsOwn = (name: string): string => `EXISTS (${listed(name)} AND s.source OPERATOR(pg_catalog.=) 'session')`;
 
 export function readSettings(names: readonly string[], row: readonly (string | null)[] | undefined): LearnedSetting[] {
   return names.map((name, i) => {

@@ -66,6 +66,29 @@ describe('backends shared by sessions', () => {
       expect(await answer(a, onPrimary("SELECT current_setting('app.tenant')"))).toBe('a');
     });
 
+    test("an application's own outlive a look at the whole session, and are taken off for others", async () => {
+      const [a, b] = [await client(on), await client(on)];
+      const own = (c: pg.Client, name: string): Promise<unknown> => answer(c, onPrimary(`SELECT current_setting('app.${name}', true)`));
+      await a.query("SET app.kept = 'of a'");
+      await a.query("SET app.empty = ''");
+      // The session is looked at whole when it may have made or dropped such things.
+      await a.query('CREATE TEMP TABLE looked (i int)');
+      await a.query('DISCARD TEMP');
+      await a.query("BEGIN; SELECT pg_advisory_lock(1); SET app.late = 'too'; SELECT pg_advisory_unlock(1); COMMIT");
+      await a.query("RESET work_mem; SET app.beside = 'a reset'");
+      for (const name of ['kept', 'late', 'beside']) expect([name, (await own(b, name)) || null]).toEqual([name, null]);
+      expect([await own(a, 'kept'), await own(a, 'empty'), await own(a, 'late'), await own(a, 'beside')]).toEqual([
+        'of a',
+        '',
+        'too',
+        'a reset',
+      ]);
+      await a.query('RESET app.kept');
+      expect((await own(a, 'kept')) || null).toBeNull();
+      await a.query('DISCARD ALL');
+      for (const name of ['late', 'beside']) expect([name, (await own(a, name)) || null]).toEqual([name, null]);
+    });
+
     test('a role is taken off before another client comes', async () => {
       const [a, b] = [await client(on), await client(on)];
       await a.query('CREATE ROLE guest');

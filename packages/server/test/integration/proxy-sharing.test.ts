@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { backend, cancelRequest, frontend, readErrorFields } from '@understudy/wire';
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WireClient } from '../support/wire-client.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { shape, WireClient } from '../support/wire-client.ts';
 import { CREDENTIALS, eventually, sql } from './postgres-fixture.ts';
-import { client, openProxyBench, type ProxyBench } from './proxy-fixture.ts';
+import { client, openProxyBench, type ProxyBench, secondProxy } from './proxy-fixture.ts';
 
 const { bind, close, describe: ask, execute, parse, query, SYNC } = frontend;
 const statement = (name: string) => ({ kind: 'statement', name }) as const;
@@ -31,8 +31,17 @@ describe('clients that share few server connections see nothing of each other', 
     const row = (await c.query(text, values)).rows[0] as Record<string, unknown> | undefined;
     return row === undefined ? undefined : Object.values(row)[0];
   };
-  const wire = (more: Readonly<Record<string, string>> = {}): Promise<WireClient> =>
-    WireClient.login(on.port, 'postgres', CREDENTIALS.superuser, more);
+  const opened: WireClient[] = [];
+  const wire = async (more: Readonly<Record<string, string>> = {}): Promise<WireClient> => {
+    const made = await WireClient.login(on.port, 'postgres', CREDENTIALS.superuser, more);
+    opened.push(made);
+    return made;
+  };
+  // A test that fails half-way must not keep connections from those after it.
+  afterEach(async () => {
+    for (const { socket } of opened.splice(0)) socket.destroy();
+    await ended(on.clients.splice(0));
+  });
   /** The first column of every row of an exchange, and the SQLSTATE of every error. */
   const told = async (c: WireClient, ...send: Buffer[]): Promise<string[]> => {
     c.send(...send);
@@ -52,7 +61,7 @@ describe('clients that share few server connections see nothing of each other', 
         case 'search_path':
           return `s${i}`;
         case 'statement_timeout':
-          return `${i + 60}s`;
+          return `${i + 61}s`;
         case 'TimeZone':
           return `Etc/GMT-${i + 1}`;
         default:
@@ -65,7 +74,7 @@ describe('clients that share few server connections see nothing of each other', 
       await Promise.all(
         clients.map(async (c, i) => {
           for (const name of NAMES) {
-            await c.query('SELECT set_config($1, $2, false)', [name, valueOf(name, i)]);
+            await c.query(`SELECT set_config('${name}', $1, false)`, [valueOf(name, i)]);
             for (const seen of NAMES.slice(0, NAMES.indexOf(name) + 1)) {
               expect(await answer(c, `SELECT current_setting('${seen}')`)).toBe(valueOf(seen, i));
               // In a transaction the primary answers, outside of one a replica may.
@@ -206,18 +215,13 @@ describe('clients that share few server connections see nothing of each other', 
       const options = { database: 'quiet', options: '-c DateStyle=iso -c extra_float_digits=2' };
       const [a, b] = [await client(on, options), await client(on, options)];
       await a.query('CREATE TABLE t (i int)');
-      const transactions = async (): Promise<number> =>
-        Number((await sql(on.primary, "SELECT xact_commit AS n FROM pg_stat_database WHERE datname = 'quiet'"))[0]?.['n']);
-      // Statistics come late: wait until what has been is counted.
-      for (let i = 0; i < 50; i++) await a.query('INSERT INTO t VALUES (1)');
-      let before = 0;
-      await eventually(async () => {
-        const now = await transactions();
-        const still = now === before && now >= 50;
-        before = now;
-        await new Promise(resolve => setTimeout(resolve, 1_100));
-        return still;
-      }, 'the statistics are quiet');
+      // The connection tells the statistics what it has done when it is told to, not some time.
+      const transactions = async (): Promise<number> => {
+        await a.query('SELECT pg_stat_force_next_flush()');
+        return Number((await sql(on.primary, "SELECT xact_commit AS n FROM pg_stat_database WHERE datname = 'quiet'"))[0]?.['n']);
+      };
+      for (const c of [a, b]) await c.query('INSERT INTO t VALUES (1)');
+      const before = await transactions();
       for (let i = 0; i < 100; i++) await (i % 2 === 0 ? a : b).query('INSERT INTO t VALUES (1)');
       await eventually(async () => (await transactions()) - before >= 100, 'the transactions are counted');
       expect((await transactions()) - before).toBeLessThan(150);
@@ -255,6 +259,53 @@ describe('clients that share few server connections see nothing of each other', 
         expect(again).toEqual(clients.map((_, i) => [String(2000 + i)]));
       }
       await Promise.all(clients.map(c => c.end()));
+    });
+
+    describe('trap 10: what another client has left unnamed on the connection is not there', () => {
+      const BIND = [bind('', ''), execute(), SYNC];
+      const text = "SELECT 'of its own'";
+      const GROUPS: Readonly<Record<string, readonly (readonly Buffer[])[]>> = {
+        'for one that has parsed nothing': [BIND],
+        'for one that describes without a Parse': [[ask(statement('')), SYNC]],
+        'for one that has closed its own': [[parse('', text), SYNC], [close(statement('')), SYNC], BIND],
+        'for one whose simple Query has dropped its own': [[parse('', text), SYNC], [query('SELECT 1')], BIND],
+        'for one whose Parse has failed': [[parse('', text), SYNC], [parse('', 'SELECT no_such_column'), SYNC], BIND],
+        'for one whose Parse was passed over': [[parse('x', 'SELECT no_such_column'), parse('', text), SYNC], BIND],
+        'while its own still is': [[parse('', text), SYNC], BIND, BIND],
+      };
+      const answers = async (c: WireClient, group: readonly Buffer[]): Promise<string[]> => {
+        c.send(...group);
+        return (await c.untilReady()).map(shape);
+      };
+
+      test.each(Object.entries(GROUPS))('%s', async (name, groups) => {
+        const one = await secondProxy(on, { poolSize: 1 });
+        const login = (): Promise<WireClient> =>
+          WireClient.login(one.port, 'postgres', CREDENTIALS.superuser, { 'understudy.route': 'primary' });
+        const direct = await WireClient.login(on.primary.spec.settings.port, 'postgres', CREDENTIALS.superuser);
+        const [owner, other] = await Promise.all([login(), login()]);
+        for (const [i, group] of groups.entries()) {
+          // A text that comes but once is not given a name: it is the unnamed statement of the one connection that both share.
+          expect(await told(owner, parse('', `SELECT 'of the owner ${name} ${i}'`), SYNC)).toEqual([]);
+          expect(await answers(other, group)).toEqual(await answers(direct, group));
+        }
+        await Promise.all([owner, other, direct].map(c => c.end()));
+      });
+    });
+
+    test('trap 7: what is sent ahead of the answer to a Parse that fails finds no statement', async () => {
+      const [c, direct] = [await wire(), await WireClient.login(on.primary.spec.settings.port, 'postgres', CREDENTIALS.superuser)];
+      const answers = async (to: WireClient): Promise<string[]> => {
+        to.send(parse('s', 'SELECT no_such_column'), parse('', "SELECT 'passed over'"), SYNC);
+        for (const name of ['', 's']) to.send(bind('', name), execute(), SYNC, ask(statement(name)), SYNC);
+        return (await to.untilReady(5)).map(shape);
+      };
+      for (let round = 0; round < 5; round++) {
+        expect(await answers(c)).toEqual(await answers(direct));
+        for (const to of [c, direct]) expect(await told(to, parse('s', 'SELECT 1'), bind('', 's'), execute(), SYNC)).toEqual(['1']);
+        for (const to of [c, direct]) expect(await told(to, close(statement('s')), SYNC)).toEqual([]);
+      }
+      await Promise.all([c.end(), direct.end()]);
     });
 
     test('trap 9: Describe alone of a named statement works on every server connection', async () => {
@@ -476,7 +527,7 @@ describe('clients that share few server connections see nothing of each other', 
         );
       }
       expect(await Promise.all(clients.map(c => answer(c, 'SELECT 1')))).toEqual(clients.map(() => 1));
-      await Promise.all(clients.map(c => c.query('CREATE TEMP TABLE again (i int)')));
+      await Promise.all(clients.slice(0, HOLDERS).map(c => c.query('CREATE TEMP TABLE again (i int)')));
       await ended(clients);
     });
   });

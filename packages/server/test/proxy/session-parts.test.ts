@@ -111,6 +111,24 @@ describe('SessionSettings', () => {
     expect(after).toBe(settingsWith({ 'app.x': 'z' }));
   });
 
+  it("a look at the whole session keeps an application's own settings, which the server does not list", () => {
+    const settings = new SessionSettings(settingsWith({ 'app.start': 'x' }), 'ann');
+    settings.learn(
+      [
+        { name: 'app.set', value: 'y', own: true },
+        { name: 'app.emptied', value: '', own: true },
+      ],
+      SettingsSet.EMPTY,
+    );
+    for (const effect of unitOf("set app.new = 'z'").effects) settings.note(effect);
+    expect([...settings.customNames].sort()).toEqual(['app.emptied', 'app.new', 'app.set', 'app.start']);
+    const values = { 'app.set': 'y', 'app.emptied': '', 'app.new': 'z', 'app.start': '' };
+    const after = settings.learnAll(new Map([['work_mem', '1MB']]), new Map(Object.entries(values)));
+    const own = { 'app.set': 'y', 'app.emptied': '', 'app.new': 'z', work_mem: '1MB' };
+    expect(after).toBe(settingsWith(own));
+    expect(settings.current).toBe(settingsWith({ ...own, 'app.start': 'x' }));
+  });
+
   it('makes the smallest patch, with everything quoted', () => {
     const patch = (applied: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): string | null =>
       settingsPatch(settingsWith(applied), settingsWith(wanted));
@@ -179,14 +197,14 @@ describe('Pins', () => {
   it('an audit has the last word on what it can see', () => {
     const pins = pinsAfter('create temp table t (i int)', 'select pg_advisory_lock(1)', "load 'x'", 'listen a');
     expect([pins.holds, pins.inDoubt]).toEqual([true, true]);
-    pins.settle({ pins: ['advisory locks'], channels: ['b'], settings: new Map() });
+    pins.settle({ pins: ['advisory locks'], channels: ['b'] });
     expect([pins.holds, pins.inDoubt, [...pins.channels]]).toEqual([true, false, ['b']]);
     expect(pins.takeLost()).toBe('loaded libraries, advisory locks');
   });
 
   it('what may release a pin leaves it in doubt', () => {
     const pins = pinsAfter('select pg_advisory_lock(1)');
-    pins.settle({ pins: ['advisory locks'], channels: [], settings: new Map() });
+    pins.settle({ pins: ['advisory locks'], channels: [] });
     for (const effect of unitOf('select pg_advisory_unlock(1)').effects) pins.note(effect);
     expect(pins.inDoubt).toBe(true);
   });
