@@ -65,8 +65,13 @@ if (stampOf('installed') !== lock) {
 
 const packages = ['core', 'wire', 'client', 'server'];
 const code = sourcesOf(...packages.map(name => `packages/${name}`));
-if (stampOf('built') !== code || packages.some(name => !existsSync(join(root, 'packages', name, 'dist')))) {
+if (
+  stampOf('built') !== code ||
+  packages.some(name => !existsSync(join(root, 'packages', name, 'dist'))) ||
+  !existsSync(join(root, 'packages/client/dist/index.cjs'))
+) {
   run('Building', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  run('Bundling the client', process.execPath, [join(root, 'packages/client/build.mjs')]);
   setStamp('built', code);
 }
 

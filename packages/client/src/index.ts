@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { RoutedClient } from './client/routed-client.ts';
-import type { ClientConfig } from './config.ts';
+import type { ClientConfig } from './options.ts';
 import { Pool } from './pool.ts';
 
-export type { ClientConfig, PoolConfig, RoutingConfig } from './config.ts';
+export type { ClientConfig, PoolConfig, RoutingConfig } from './options.ts';
 export {
   expressSessions,
   fastifySessions,

@@ -2,7 +2,7 @@ import { describeRoute, newSessionCausality } from '@understudy/core/routing';
 import { describeReason } from '@understudy/core/sql';
 import pg from 'pg';
 import { RoutedClient } from './client/routed-client.ts';
-import type { PoolConfig } from './config.ts';
+import type { PoolConfig } from './options.ts';
 import { closeRouter, retainRouter } from './routing/registry.ts';
 import type { RouteCounts, RouteInfo } from './routing/route.ts';
 import type { Router } from './routing/router.ts';

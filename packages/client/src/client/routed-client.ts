@@ -12,7 +12,8 @@ import {
   type Unit,
 } from '@understudy/core/sql';
 import pg from 'pg';
-import { type ClientConfig, connectionConfig, firstAddress } from '../config.ts';
+import { connectionConfig, firstAddress } from '../config.ts';
+import type { ClientConfig } from '../options.ts';
 import {
   holdFull,
   invalidRouterCommand,

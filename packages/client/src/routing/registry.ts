@@ -1,4 +1,5 @@
-import { type PoolConfig, type RouterConfig, routerConfig } from '../config.ts';
+import { type RouterConfig, routerConfig } from '../config.ts';
+import type { PoolConfig } from '../options.ts';
 import { Router } from './router.ts';
 
 /** A router that nobody uses any more is kept for so long: pools of single clients come and go. */
