@@ -45,6 +45,7 @@ export const EVENT_KINDS = {
   'router-switched': 'The router sends writes to another primary.',
   'router-held': 'The router began to hold statements, since there is no open primary.',
   'router-released': 'The router sends held statements on.',
+  'settings-reloaded': 'The router took on changed settings, or read its certificates again, while it ran.',
   'router-warning': 'The router saw something that an operator should know.',
   decision: 'An automatic decision that has no kind of its own.',
 } as const;

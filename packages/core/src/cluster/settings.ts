@@ -37,6 +37,8 @@ export interface ProxySettings {
   readonly idleTimeoutMs: number;
   readonly idleInTransactionTimeoutMs: number;
   readonly queryTimeoutMs: number;
+  /** Null: as many as fit the machine. */
+  readonly workers: number | null;
   readonly maxClients: number;
   readonly maxHeld: number;
   readonly holdTimeoutMs: number;

@@ -1,4 +1,5 @@
 import type { LoadedSettings } from '../settings/load.ts';
+import { onReload } from '../settings/reloads.ts';
 import { startSupervisor, type ProgressListener, type Supervisor } from '../supervisor/index.ts';
 import { tellParent } from './background.ts';
 import type { CommandContext } from './context.ts';
@@ -17,6 +18,8 @@ export interface ForegroundOptions {
   readonly background: boolean;
   /** A backup that a new cluster begins with. */
   readonly fromBackup: string | null;
+  /** Reads the settings again. */
+  readonly reload: () => LoadedSettings;
 }
 
 /** Runs the cluster in this process until it is stopped. Throws what keeps it from starting. */
@@ -38,6 +41,7 @@ export async function runForeground(
     };
     if (stop.aborted) stopping();
     else stop.addEventListener('abort', stopping, { once: true });
+    onReload(loaded.configPath, stop, cause => void supervisor.reload(() => options.reload().settings, cause));
     await Promise.race([announce(supervisor, context, options, () => view.end()), supervisor.whenStopped]);
     await supervisor.whenStopped;
   } catch (error) {

@@ -47,17 +47,17 @@ export interface DoorRequest {
   readonly tls: ClientTls | null;
   readonly secrets: Secrets;
   /** Clients now: all, and those of one role. */
-  readonly clients: { total(): number; ofRole(user: string): number };
-  readonly onRefusedLogin: () => void;
+  readonly clients: { readonly total: number; totalOfRole(user: string): Promise<number> };
+  readonly onRefusedLogin: (address: string, user: string) => void;
 }
 
 /** The way from an accepted socket to a client that has logged in, under limits of time, size and number. */
 export class Door {
   readonly #options: ProxyOptions;
-  readonly #tls: ClientTls | null;
+  #tls: ClientTls | null;
   readonly #secrets: Secrets;
   readonly #clients: DoorRequest['clients'];
-  readonly #onRefusedLogin: () => void;
+  readonly #onRefusedLogin: DoorRequest['onRefusedLogin'];
   readonly #penalties: LoginPenalties;
   /** Connections on their way in, oldest first. */
   readonly #entering = new Set<Socket>();
@@ -100,13 +100,13 @@ export class Door {
       if (negotiated.mustTell) socket.write(backend.negotiateProtocolVersion(negotiated.minor, negotiated.unknownOptions));
       const user = parameters.get('user');
       if (user === undefined || user === '') throw noUser();
-      if (this.#clients.total() >= this.#options.maxClients) throw tooManyClients();
+      if (this.#clients.total >= this.#options.maxClients) throw tooManyClients();
       const asked = wishesAtLogin(parameters, this.#options);
       if (!asked.ok) throw invalidAtStartup(asked.message);
       const proven = await this.#prove(socket, user, opening.rest);
       if (proven === null) return CLOSED;
       const { identity, rest, connectionLimit } = proven;
-      if (connectionLimit >= 0 && this.#clients.ofRole(user) >= connectionLimit) throw tooManyClientsOfRole(user);
+      if (connectionLimit >= 0 && (await this.#clients.totalOfRole(user)) >= connectionLimit) throw tooManyClientsOfRole(user);
       const kind = isReplication(parameters.get('replication')) ? 'replication' : 'session';
       const minor = kind === 'replication' ? 0 : negotiated.minor;
       return { kind, socket, identity, minor, parameters: forServers(parameters, kind), asked, rest };
@@ -116,12 +116,22 @@ export class Door {
     }
   }
 
+  /** For connections to come; those that have made their handshake keep what it gave them. */
+  useTls(tls: ClientTls | null): void {
+    this.#tls = tls;
+  }
+
+  /** A login has failed at another door of the same proxy. */
+  noteFailureElsewhere(address: string, user: string): void {
+    this.#penalties.failed(address, user, performance.now());
+  }
+
   async #prove(socket: Socket, user: string, early: Buffer): Promise<Proven | null> {
     const address = socket.remoteAddress ?? '';
     if (this.#penalties.refuses(address, user, performance.now())) throw tooManyFailedLogins();
     const proven = await authenticate(socket, user, this.#secrets, this.#tls?.binding ?? null, early);
     if (proven !== 'refused') return proven;
-    this.#onRefusedLogin();
+    this.#onRefusedLogin(address, user);
     const delayMs = this.#penalties.failed(address, user, performance.now());
     if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs));
     throw wrongPassword(user);

@@ -50,6 +50,10 @@ export class Functions implements FunctionFacts {
   }
 }
 
+function overridesOf({ functions }: Pick<ProxyOptions, 'functions'>): FunctionOverrides {
+  return { allow: new Set(functions.allow), deny: new Set(functions.deny) };
+}
+
 interface Database {
   readonly classifier: SqlClassifier;
   readonly texts: Texts;
@@ -65,6 +69,7 @@ export class Databases {
   readonly #options: ProxyOptions;
   readonly #parser: SqlParser;
   readonly #servers: () => readonly ServerAddress[];
+  /** The classifiers have it too: it is changed in place. */
   readonly #overrides: FunctionOverrides;
   readonly #known = new Map<string, Database>();
   /** Units are never changed, so what was found out once holds. */
@@ -75,7 +80,13 @@ export class Databases {
     this.#options = options;
     this.#parser = parser;
     this.#servers = servers;
-    this.#overrides = { allow: new Set(options.functions.allow), deny: new Set(options.functions.deny) };
+    this.#overrides = overridesOf(options);
+  }
+
+  /** The options have changed. */
+  onOptions(): void {
+    Object.assign(this.#overrides, overridesOf(this.#options));
+    for (const { classifier } of this.#known.values()) classifier.functionsChanged();
   }
 
   classifierOf(name: string): SqlClassifier {

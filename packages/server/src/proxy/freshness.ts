@@ -80,7 +80,7 @@ type Wait = Extract<Choice, { readonly kind: 'wait-probe' | 'wait-replay' }>;
  */
 export class Freshness implements ProbeHost, PollHost {
   readonly #options: ProxyOptions;
-  readonly #policy: ReadPolicy;
+  #policy: ReadPolicy;
   readonly #causality: RouterCausality = newRouterCausality();
   readonly #commits: SharedCommits;
   readonly #waits: FreshWaits;
@@ -133,6 +133,12 @@ export class Freshness implements ProbeHost, PollHost {
     this.#probe(this.#purpose());
     this.#pollAll();
     this.#waits.wakeAll();
+  }
+
+  /** The options have changed. */
+  onOptions(): void {
+    this.#policy = policyOf(this.#options);
+    this.follow(this.#view.topology);
   }
 
   #viewOf(topology: Topology, start: 'warm' | 'slow'): RouterView {

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { PoolUser } from './pools.ts';
+import type { PoolUser } from './pool-users.ts';
 import type { Reported } from './reported.ts';
 import type { SettingsSet } from './settings-set.ts';
 

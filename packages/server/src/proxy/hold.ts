@@ -1,11 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Topology } from '@understudy/core/routing';
+import type { ProxyOptions } from './options.ts';
 import type { ProxyEvent, TopologySource } from './ports.ts';
 
 /** The topology as it is, and a place to wait for the next one. */
 export class ClusterWatch {
   readonly #onEvent: (event: ProxyEvent) => void;
-  readonly #maxHeld: number;
+  readonly #options: Pick<ProxyOptions, 'maxHeld'>;
   readonly #waiting = new Set<() => void>();
   readonly #unsubscribe: () => void;
   readonly #onChange: (topology: Topology) => void;
@@ -14,8 +15,13 @@ export class ClusterWatch {
   /** Term of the last primary that was open; 0 before the first. */
   #openTerm = 0;
 
-  constructor(source: TopologySource, maxHeld: number, onChange: (topology: Topology) => void, onEvent: (event: ProxyEvent) => void) {
-    this.#maxHeld = maxHeld;
+  constructor(
+    source: TopologySource,
+    options: Pick<ProxyOptions, 'maxHeld'>,
+    onChange: (topology: Topology) => void,
+    onEvent: (event: ProxyEvent) => void,
+  ) {
+    this.#options = options;
     this.#onChange = onChange;
     this.#onEvent = onEvent;
     this.#topology = source.current();
@@ -48,7 +54,7 @@ export class ClusterWatch {
 
   /** Room for one more statement that waits. */
   get hasRoom(): boolean {
-    return this.#waiting.size < this.#maxHeld;
+    return this.#waiting.size < this.#options.maxHeld;
   }
 
   /** Waits for the next topology or until the time is up; `cancel` ends the wait early. */

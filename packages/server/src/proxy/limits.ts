@@ -14,6 +14,12 @@ export interface TimedClient {
   cancel(): Promise<void>;
 }
 
+type TimeLimitOptions = Pick<ProxyOptions, 'idleTimeoutMs' | 'idleInTransactionTimeoutMs' | 'queryTimeoutMs'>;
+
+function limitsOf({ idleTimeoutMs, idleInTransactionTimeoutMs, queryTimeoutMs }: TimeLimitOptions): Readonly<Record<Activity, number>> {
+  return { idle: idleTimeoutMs, 'in-transaction': idleInTransactionTimeoutMs, active: queryTimeoutMs };
+}
+
 interface Seen {
   activity: Activity;
   unitsSent: number;
@@ -28,18 +34,20 @@ const MIN_SWEEP_MS = 20;
  * statement nothing; a limit is kept to within a quarter of itself or a second.
  */
 export class TimeLimits {
-  readonly #limits: Readonly<Record<Activity, number>>;
+  readonly #options: TimeLimitOptions;
   readonly #clients: () => Iterable<TimedClient>;
   readonly #seen = new WeakMap<TimedClient, Seen>();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor({ idleTimeoutMs, idleInTransactionTimeoutMs, queryTimeoutMs }: ProxyOptions, clients: () => Iterable<TimedClient>) {
-    this.#limits = { idle: idleTimeoutMs, 'in-transaction': idleInTransactionTimeoutMs, active: queryTimeoutMs };
+  constructor(options: TimeLimitOptions, clients: () => Iterable<TimedClient>) {
+    this.#options = options;
     this.#clients = clients;
   }
 
+  /** Begins to look, or goes on with limits that have changed. */
   start(): void {
-    const set = Object.values(this.#limits).filter(limitMs => limitMs > 0);
+    this.stop();
+    const set = Object.values(limitsOf(this.#options)).filter(limitMs => limitMs > 0);
     if (set.length === 0) return;
     const everyMs = Math.max(MIN_SWEEP_MS, Math.min(MAX_SWEEP_MS, ...set.map(limitMs => limitMs / 4)));
     this.#timer = setInterval(() => this.sweep(performance.now()), everyMs);
@@ -52,6 +60,7 @@ export class TimeLimits {
   }
 
   sweep(nowMs: number): void {
+    const limits = limitsOf(this.#options);
     for (const client of this.#clients()) {
       const { activity, unitsSent } = client;
       const seen = this.#seen.get(client);
@@ -59,7 +68,7 @@ export class TimeLimits {
         this.#seen.set(client, { activity, unitsSent, sinceMs: nowMs });
         continue;
       }
-      const limitMs = this.#limits[activity];
+      const limitMs = limits[activity];
       if (limitMs === 0 || nowMs - seen.sinceMs < limitMs) continue;
       // A statement that goes on all the same is cancelled again after the same time.
       seen.sinceMs = nowMs;

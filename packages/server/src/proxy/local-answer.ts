@@ -8,6 +8,8 @@ export interface LocalResult {
   readonly tag: string;
 }
 
+export const isReady = (result: LocalResult | Promise<LocalResult>): result is LocalResult => !(result instanceof Promise);
+
 export const tagOnly = (tag: string): LocalResult => ({ columns: [], rows: [], tag });
 
 /** All messages that PostgreSQL would answer the unit with, had it known the statement. `results` in the order of the executions. */

@@ -5,8 +5,10 @@ import type { ProxyStats } from './ports.ts';
 
 export type ToProxy =
   | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig; readonly viewTtlMs: number | null }
-  /** What was heard through the store is all that there was, so many milliseconds ago. */
-  | { readonly kind: 'view-confirmed'; readonly ageMs: number }
+  /** Other options for a proxy that runs. Where it listens, its workers and the router's role stay as they are. */
+  | { readonly kind: 'reload'; readonly options: ProxyOptions }
+  /** What was heard through the store is all that there was at that moment, on this machine's monotonic clock (`process.hrtime`). */
+  | { readonly kind: 'view-confirmed'; readonly atNs: bigint }
   /** Somebody looks at what is routed, or nobody does any more. */
   | { readonly kind: 'watch'; readonly active: boolean }
   /** Take no more clients, end those that are there, and exit. */
@@ -19,4 +21,6 @@ export type FromProxy =
   | { readonly kind: 'event'; readonly event: EventDraft }
   /** No client has a transaction open on the primary any more, for this switchover. */
   | { readonly kind: 'drained'; readonly intentId: string }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string }
+  /** It goes on with the options that it has. */
+  | { readonly kind: 'reload-failed'; readonly message: string };

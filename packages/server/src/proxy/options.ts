@@ -7,6 +7,8 @@ export interface ProxyOptions {
   /** Address to listen on, and port; 0 takes a free one. */
   readonly host: string;
   readonly port: number;
+  /** Threads that serve clients; null: as many as fit the machine, see {@link workersFor}. */
+  readonly workers: number | null;
   /** The role that looks up secrets (it may call understudy.user_secret), asks for log positions and is used for nothing else. */
   readonly router: { readonly user: string; readonly password: string; readonly database: string };
   /** Null answers SSLRequest with 'N'. */
@@ -80,6 +82,7 @@ export interface ProxyOptions {
 export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   host: '127.0.0.1',
   port: 5432,
+  workers: null,
   tls: null,
   consistency: 'strong',
   maxLagMs: 1_000,
@@ -114,3 +117,20 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   maxQueuedBytes: 1024 * 1024,
   maxRetryBytes: 256 * 1024,
 };
+
+/** Threads for a machine with so many processors. */
+export function workersFor({ workers }: Pick<ProxyOptions, 'workers'>, processors: number): number {
+  return workers ?? Math.min(1, processors);
+}
+
+/** What one of several workers is told: connections to servers, and waits for them, are shared out. Clients are counted together. */
+export function shareOf(options: ProxyOptions, workers: number): ProxyOptions {
+  const share = (total: number): number => Math.ceil(total / workers);
+  return {
+    ...options,
+    poolSize: share(options.poolSize),
+    maxServerConnections: share(options.maxServerConnections),
+    maxWaiting: share(options.maxWaiting),
+    maxHeld: share(options.maxHeld),
+  };
+}

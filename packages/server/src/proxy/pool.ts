@@ -158,7 +158,7 @@ export class Pool implements ConnectionHome {
     }
     // What a user's code may have left on a replica is not looked for: such code runs there only when a client insists.
     const unclean = !connection.idle || (connection.role === 'replica' && connection.tainted);
-    if (this.#closed || unclean) {
+    if (this.#closed || unclean || this.#size > this.#options.poolSize) {
       connection.destroy(new Error('the connection cannot be used again'));
       return;
     }
@@ -179,6 +179,12 @@ export class Pool implements ConnectionHome {
       } else if (free !== undefined) this.#hand(free, waiter);
       else void this.#open(waiter);
     }
+  }
+
+  /** The options have changed: there may be room for more, or too many. */
+  onOptions(): void {
+    for (let surplus = this.#size - this.#options.poolSize; surplus > 0 && this.#idle.length > 0; surplus--) this.#idle.shift()?.end();
+    this.serve();
   }
 
   /** Closes connections that nobody has used since then. */

@@ -1,24 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { RoutableServer, Topology } from '@understudy/core/routing';
 import type { ProxyOptions } from './options.ts';
+import type { PoolUser } from './pool-users.ts';
 import { Pool, type ServerBudget, type ServerRole } from './pool.ts';
-import type { Identity } from './secrets.ts';
 import type { ServerConnection } from './server-connection.ts';
-
-/** Who wants a backend: what pools differ in, besides the server. */
-export interface PoolUser {
-  readonly identity: Identity;
-  readonly database: string;
-  readonly fixed: ReadonlyMap<string, string>;
-  /** When the identity was proved, on the monotonic clock. */
-  readonly provenAtMs: number;
-  /** Made of the above; equal for clients that may share backends. */
-  readonly signature: string;
-}
-
-export function poolUser(identity: Identity, database: string, fixed: ReadonlyMap<string, string>): PoolUser {
-  return { identity, database, fixed, provenAtMs: performance.now(), signature: JSON.stringify([identity.user, database, ...fixed]) };
-}
 
 /** One line of `SHOW understudy.pools`. */
 export interface PoolReport {
@@ -36,11 +21,22 @@ export class Pools {
   readonly #options: ProxyOptions;
   readonly #pools = new Map<string, Pool>();
   readonly #budgets = new Map<string, ServerBudget>();
-  readonly #reaper: NodeJS.Timeout;
+  #reaper: NodeJS.Timeout;
 
   constructor(options: ProxyOptions) {
     this.#options = options;
-    this.#reaper = setInterval(() => this.#reap(), Math.max(100, options.serverIdleMs / 4)).unref();
+    this.#reaper = this.#reapOften();
+  }
+
+  #reapOften(): NodeJS.Timeout {
+    return setInterval(() => this.#reap(), Math.max(100, this.#options.serverIdleMs / 4)).unref();
+  }
+
+  /** The options have changed. */
+  onOptions(): void {
+    clearInterval(this.#reaper);
+    this.#reaper = this.#reapOften();
+    for (const pool of this.#pools.values()) pool.onOptions();
   }
 
   of(server: RoutableServer, role: ServerRole, term: number, user: PoolUser): Pool {

@@ -1,12 +1,11 @@
-import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { TLSSocket } from 'node:tls';
 import type { RoutableServer } from '@understudy/core/routing';
-import { backend, type BackendKey } from '@understudy/wire';
+import { backend } from '@understudy/wire';
 import type { ServerFacts, TableSources } from './admin-tables.ts';
 import { type Admitted, Door } from './admission.ts';
 import { ClientTls } from './client-tls.ts';
+import { type Client, Clients } from './clients.ts';
 import { Databases } from './databases.ts';
 import { noServer, ProxyFailure, shuttingDown } from './errors.ts';
 import { Freshness } from './freshness.ts';
@@ -16,42 +15,38 @@ import { Lanes } from './lanes.ts';
 import type { ProxyOptions } from './options.ts';
 import { TimeLimits } from './limits.ts';
 import { joinToPrimary } from './passthrough.ts';
-import { Pools, poolUser } from './pools.ts';
+import { PoolUsers } from './pool-users.ts';
+import { Pools } from './pools.ts';
 import type { ProxyEvent, ProxyStats, TopologySource } from './ports.ts';
 import { Secrets } from './secrets.ts';
 import { LoginRefused } from './server-login.ts';
 import { type ServerAddress, StatementRefused } from './server-connection.ts';
 import { Session } from './session.ts';
+import { SharedCommits } from './shared-commits.ts';
 import type { SessionContext } from './session-context.ts';
 import { sqlParser } from './sql-parser.ts';
 import { startupSettings } from './startup-settings.ts';
 import { StatementWatch } from './statement-watch.ts';
 import { StatsCounter } from './stats.ts';
+import { Tables } from './tables.ts';
+import { Desk } from './workers/desk.ts';
+import { onlyPlace, type Place } from './workers/place.ts';
 
 /** The start does not wait longer than this for servers that do not answer. */
 const FIRST_POSITIONS_MS = 500;
 
-interface Client {
-  readonly key: BackendKey;
-  readonly user: string;
-  readonly database: string;
-  readonly applicationName: string;
-  readonly socket: Socket;
-  readonly connectedAtMs: number;
-  /** Null for a replication connection. */
-  readonly session: Session | null;
-  readonly end: (failure: ProxyFailure) => void;
-}
-
 /** The wire-protocol door: accepts clients on one port and serves each from the primary and the replicas. */
 export class ProxyServer {
+  /** Read by all parts whenever they need it, and changed in place by {@link reload}. */
   readonly #options: ProxyOptions;
   readonly #source: TopologySource;
   readonly #onEvent: (event: ProxyEvent) => void;
   readonly #stats: StatsCounter = new StatsCounter();
   /** For whoever looks at what is routed. */
   readonly statements: StatementWatch = new StatementWatch();
-  readonly #clients = new Map<number, Client>();
+  readonly #place: Place;
+  readonly #clients: Clients;
+  readonly #users = new PoolUsers();
   readonly #sockets = new Set<Socket>();
   #running: {
     server: Server;
@@ -63,17 +58,24 @@ export class ProxyServer {
     limits: TimeLimits;
   } | null = null;
 
-  constructor(options: ProxyOptions, source: TopologySource, onEvent: (event: ProxyEvent) => void = () => undefined) {
-    this.#options = options;
+  constructor(
+    options: ProxyOptions,
+    source: TopologySource,
+    onEvent: (event: ProxyEvent) => void = () => undefined,
+    place: Place = onlyPlace(),
+  ) {
+    this.#options = { ...options };
     this.#source = source;
     this.#onEvent = onEvent;
+    this.#place = place;
+    this.#clients = new Clients(place);
   }
 
   /** Listens; resolves with the address in use. Rejects when the port is taken or the certificate is not usable. */
   async start(): Promise<{ readonly host: string; readonly port: number }> {
     const parser = await sqlParser();
-    const freshness = new Freshness(this.#options, this.#source.current());
-    const watch = new ClusterWatch(this.#source, this.#options.maxHeld, () => this.#onTopology(), this.#onEvent);
+    const freshness = new Freshness(this.#options, this.#source.current(), new SharedCommits(this.#place.commits));
+    const watch = new ClusterWatch(this.#source, this.#options, () => this.#onTopology(), this.#onEvent);
     const secrets = new Secrets(this.#options, () => this.#addresses(watch));
     const pools = new Pools(this.#options);
     const context: SessionContext = {
@@ -82,7 +84,8 @@ export class ProxyServer {
       freshness,
       stats: this.#stats,
       statements: this.statements,
-      tables: this.#tables(watch, pools, freshness),
+      tables: new Tables(this.#sources(watch, pools, freshness), this.#place),
+      peers: this.#place,
       onEvent: this.#onEvent,
       databases: new Databases(this.#options, parser, () => this.#addresses(watch)),
       pools,
@@ -93,22 +96,43 @@ export class ProxyServer {
       options: this.#options,
       tls: this.#options.tls === null ? null : await ClientTls.create(this.#options.tls),
       secrets,
-      clients: { total: () => this.#clients.size, ofRole: user => this.#countOfRole(user) },
-      onRefusedLogin: () => {
+      clients: this.#clients,
+      onRefusedLogin: (address, user) => {
         this.#stats.refusedLogins += 1;
+        this.#place.tell({ kind: 'login-failed', address, user });
       },
     });
     const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, socket => void this.#serve(socket));
-    const limits = new TimeLimits(this.#options, () => this.#sessions());
+    const limits = new TimeLimits(this.#options, () => this.#clients.sessions());
     limits.start();
     this.#running = { server, watch, freshness, secrets, context, door, limits };
+    this.#place.join(new Desk(this.#clients, context, door));
+    const { listenFd } = this.#place;
+    const where = listenFd === null ? { host: this.#options.host, port: this.#options.port } : { fd: listenFd };
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => resolve());
+      server.listen({ ...where, backlog: 1024 }, () => resolve());
     });
     const impatient = new Promise<void>(resolve => setTimeout(resolve, FIRST_POSITIONS_MS).unref());
     await Promise.race([freshness.start(), impatient]);
     return this.#address(server);
+  }
+
+  /**
+   * Takes on other options, for all clients that are there and those to come. Where it listens, its workers and the router's role stay as they are; so does
+   * what a session was given when it began. Rejects, with nothing changed, when the certificate is not usable.
+   */
+  async reload(next: ProxyOptions): Promise<void> {
+    const tls = next.tls === null ? null : await ClientTls.create(next.tls);
+    const { host, port, workers, router } = this.#options;
+    Object.assign(this.#options, next, { host, port, workers, router } satisfies Partial<ProxyOptions>);
+    const running = this.#running;
+    if (running === null) return;
+    running.door.useTls(tls);
+    running.limits.start();
+    running.freshness.onOptions();
+    running.context.databases.onOptions();
+    running.context.pools.onOptions();
   }
 
   /** Ends all sessions and waits for their sockets. */
@@ -117,7 +141,7 @@ export class ProxyServer {
     if (running === null) return;
     this.#running = null;
     const closed = new Promise<void>(resolve => running.server.close(() => resolve()));
-    for (const client of this.#clients.values()) client.end(shuttingDown());
+    this.#clients.endAll(shuttingDown());
     for (const socket of this.#sockets) socket.destroySoon();
     running.limits.stop();
     running.watch.stop();
@@ -132,7 +156,7 @@ export class ProxyServer {
   /** Clients with a transaction or a statement under way on the primary: a switchover waits for them. */
   get busyOnPrimary(): number {
     let busy = 0;
-    for (const client of this.#clients.values()) if (client.session?.busyOnPrimary) busy += 1;
+    for (const session of this.#clients.sessions()) if (session.busyOnPrimary) busy += 1;
     return busy;
   }
 
@@ -152,18 +176,10 @@ export class ProxyServer {
     };
   }
 
-  #tables(watch: ClusterWatch, pools: Pools, freshness: Freshness): TableSources {
-    const clients = this.#clients;
+  #sources(watch: ClusterWatch, pools: Pools, freshness: Freshness): TableSources {
     const stats = this.#stats;
     return {
-      *clients() {
-        for (const { user, database, applicationName, socket, connectedAtMs, session } of clients.values()) {
-          const connectedMs = performance.now() - connectedAtMs;
-          const from = `${socket.remoteAddress}:${socket.remotePort}`;
-          const [state, lastRoute] = session === null ? (['replication', ''] as const) : ([session.activity, session.lastRoute] as const);
-          yield { user, database, applicationName, from, tls: socket instanceof TLSSocket, connectedMs, state, lastRoute };
-        }
-      },
+      clients: () => this.#clients.facts(),
       *servers() {
         const { primary, replicas } = watch.topology;
         const facts = (role: 'primary' | 'replica', { id, host, port, timeline }: RoutableServer): ServerFacts => ({
@@ -184,16 +200,6 @@ export class ProxyServer {
     };
   }
 
-  *#sessions(): IterableIterator<Session> {
-    for (const { session } of this.#clients.values()) if (session !== null) yield session;
-  }
-
-  #countOfRole(user: string): number {
-    let count = 0;
-    for (const client of this.#clients.values()) if (client.user === user) count += 1;
-    return count;
-  }
-
   #address(server: Server): { host: string; port: number } {
     const { address, port } = server.address() as AddressInfo;
     return { host: address, port };
@@ -212,7 +218,7 @@ export class ProxyServer {
     running.secrets.onTerm(topology.term);
     running.context.pools.onTopology(topology);
     running.context.lanes.onTopology(topology);
-    for (const client of this.#clients.values()) client.session?.onTopology();
+    for (const session of this.#clients.sessions()) session.onTopology();
   }
 
   // ---- one client
@@ -235,7 +241,7 @@ export class ProxyServer {
         case 'replication':
           return await this.#replicate(admission).catch((error: unknown) => refuse(admission.socket, error as Error));
         case 'cancel':
-          await this.#cancel(admission.key);
+          await this.#clients.cancel(admission.key);
           // PostgreSQL too closes the connection without an answer, once the cancel is on its way.
           admission.socket.end();
           return;
@@ -254,22 +260,22 @@ export class ProxyServer {
     const { socket, identity, minor, parameters, asked, rest } = admitted;
     const running = this.#running;
     if (running === null) throw shuttingDown();
-    const key = this.#newKey(minor);
+    const key = this.#clients.newKey(minor);
     const { settings, fixed } = startupSettings(parameters);
     const session = new Session({
       context: running.context,
       socket,
-      user: poolUser(identity, parameters.get('database') ?? identity.user, fixed),
+      user: this.#users.of(identity, parameters.get('database') ?? identity.user, fixed),
       settings,
       wishes: asked.wishes,
       token: asked.token,
-      onEnd: () => this.#clients.delete(key.processId),
+      onEnd: () => this.#clients.remove(key),
     });
-    this.#clients.set(key.processId, { ...client(admitted, key), session, end: failure => session.fail(failure) });
+    this.#clients.add({ ...client(admitted, key), session, end: failure => session.fail(failure) });
     try {
       await session.begin(backend.backendKeyData(key), rest);
     } catch (error) {
-      this.#clients.delete(key.processId);
+      this.#clients.remove(key);
       throw error;
     }
   }
@@ -289,26 +295,13 @@ export class ProxyServer {
       credential: { kind: 'keys', keys: identity.keys },
       timeoutMs: this.#options.connectTimeoutMs,
     });
-    const key = this.#newKey(0);
-    this.#clients.set(key.processId, { ...client(admitted, key), session: null, end: () => socket.destroy() });
-    server.once('close', () => this.#clients.delete(key.processId));
-  }
-
-  /** Protocol 3.2 has room for a key that cannot be guessed; 3.0 has four bytes. */
-  #newKey(minor: number): BackendKey {
-    let processId = randomInt(1, 0x7fffffff);
-    while (this.#clients.has(processId)) processId = randomInt(1, 0x7fffffff);
-    return { processId, secret: randomBytes(minor >= 2 ? 32 : 4) };
-  }
-
-  async #cancel(key: BackendKey): Promise<void> {
-    const client = this.#clients.get(key.processId);
-    if (client === undefined || client.key.secret.length !== key.secret.length) return;
-    if (timingSafeEqual(client.key.secret, key.secret)) await client.session?.cancel();
+    const key = this.#clients.newKey(0);
+    this.#clients.add({ ...client(admitted, key), session: null, end: () => socket.destroy() });
+    server.once('close', () => this.#clients.remove(key));
   }
 }
 
-function client({ socket, identity, parameters }: Admitted, key: BackendKey): Omit<Client, 'session' | 'end'> {
+function client({ socket, identity, parameters }: Admitted, key: Client['key']): Omit<Client, 'session' | 'end'> {
   return {
     key,
     user: identity.user,

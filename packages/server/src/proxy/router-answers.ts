@@ -1,6 +1,5 @@
 import { formatToken, noteToken, readToken } from '@understudy/core/routing';
 import type { RouterCommand } from '@understudy/core/sql';
-import { showTable } from './admin-tables.ts';
 import type { ClientUnit } from './client-unit.ts';
 import { inFailedTransaction, mixedRouterCommand, ProxyFailure } from './errors.ts';
 import { type LocalResult, tagOnly } from './local-answer.ts';
@@ -10,15 +9,14 @@ import type { SessionState } from './session-state.ts';
 
 const invalid = (sqlState: string, message: string): ProxyFailure => new ProxyFailure({ severity: 'ERROR', code: sqlState, message });
 
+/** A result, or one that other workers must be asked for. */
+type Result = LocalResult | Promise<LocalResult>;
+
 /** The results of a unit that speaks to the router itself; `wait` when the primary must be asked first. */
-export function runRouterUnit(
-  unit: ClientUnit,
-  state: SessionState,
-  context: SessionContext,
-): readonly LocalResult[] | ProxyFailure | 'wait' {
+export function runRouterUnit(unit: ClientUnit, state: SessionState, context: SessionContext): readonly Result[] | ProxyFailure | 'wait' {
   // Parsed and described only: the shape of the answer is asked for.
   const statements = unit.statements.length > 0 ? unit.statements : unit.texts.flatMap(t => t.unit.statements);
-  const results: LocalResult[] = [];
+  const results: Result[] = [];
   for (const statement of statements) {
     if (statement.kind !== 'router') return mixedRouterCommand();
     const result = runRouterCommand(statement.command, state, context);
@@ -28,7 +26,7 @@ export function runRouterUnit(
   return results;
 }
 
-function runRouterCommand(command: RouterCommand, state: SessionState, context: SessionContext): LocalResult | ProxyFailure | 'wait' {
+function runRouterCommand(command: RouterCommand, state: SessionState, context: SessionContext): Result | ProxyFailure | 'wait' {
   if (state.status === 'E') return inFailedTransaction();
   switch (command.kind) {
     case 'set': {
@@ -42,7 +40,7 @@ function runRouterCommand(command: RouterCommand, state: SessionState, context: 
       return token === null ? 'wait' : showVariable(command.variable, state.wishes, token, state.last);
     }
     case 'show-table':
-      return showTable(command.table, context.tables);
+      return context.tables.show(command.table);
     case 'invalid':
       return invalid(command.sqlState, command.message);
   }

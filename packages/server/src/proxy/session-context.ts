@@ -1,4 +1,3 @@
-import type { TableSources } from './admin-tables.ts';
 import type { Databases } from './databases.ts';
 import type { Freshness } from './freshness.ts';
 import type { Greetings } from './greetings.ts';
@@ -9,6 +8,8 @@ import type { Pools } from './pools.ts';
 import type { ProxyEvent } from './ports.ts';
 import type { StatementWatch } from './statement-watch.ts';
 import type { StatsCounter } from './stats.ts';
+import type { Tables } from './tables.ts';
+import type { Place } from './workers/place.ts';
 
 /** What the sessions of one proxy share. */
 export interface SessionContext {
@@ -17,11 +18,13 @@ export interface SessionContext {
   readonly freshness: Freshness;
   readonly stats: StatsCounter;
   readonly statements: StatementWatch;
-  readonly tables: TableSources;
+  readonly tables: Tables;
   readonly onEvent: (event: ProxyEvent) => void;
   /** Statements are classified per database: functions differ. */
   readonly databases: Databases;
   readonly pools: Pools;
   readonly lanes: Lanes;
   readonly greetings: Greetings;
+  /** The other workers. */
+  readonly peers: Pick<Place, 'tell'>;
 }

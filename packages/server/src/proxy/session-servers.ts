@@ -1,7 +1,7 @@
 import type { RoutableServer } from '@understudy/core/routing';
 import { audit, readAudit } from './audit.ts';
 import type { Acquisition, ServerRole } from './pool.ts';
-import type { PoolUser } from './pools.ts';
+import type { PoolUser } from './pool-users.ts';
 import type { ServerConnection, ServerConnectionOwner } from './server-connection.ts';
 import type { SessionContext } from './session-context.ts';
 import type { SessionState } from './session-state.ts';

@@ -9,14 +9,14 @@ import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite } from './cl
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
-import { answerLocally, type LocalResult, tagOnly } from './local-answer.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
 import { learnRun, mayRide } from './lanes.ts';
 import type { Activity, TimedClient } from './limits.ts';
 import { judgeLoss } from './loss.ts';
+import { OwnAnswers } from './own-answers.ts';
 import { Superseded } from './pool.ts';
-import type { PoolUser } from './pools.ts';
-import { runRouterUnit, takeToken } from './router-answers.ts';
+import type { PoolUser } from './pool-users.ts';
+import { takeToken } from './router-answers.ts';
 import { levelOf, type RouterWishes } from './router-state.ts';
 import { type SendContext, sendUnit } from './send-unit.ts';
 import { type ServerConnection, StatementRefused } from './server-connection.ts';
@@ -66,6 +66,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   readonly #sending: SendContext;
   readonly #scanner: FrameScanner;
   readonly #state: SessionState;
+  readonly #own: OwnAnswers;
   readonly #flights: Flights;
   readonly #servers: SessionServers;
   readonly #queue: UnitQueue = new UnitQueue();
@@ -96,6 +97,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     this.#scanner = new FrameScanner(reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
     this.#state = new SessionState(wishes, new SessionSettings(settings, user.identity.user));
     this.#token = token;
+    this.#own = new OwnAnswers(context, this.#state, this.#client);
     this.#flights = new Flights(this, this.#client, () => this.#state.wrote);
     this.#servers = new SessionServers(context, this.#flights, user);
     this.#onEnd = onEnd;
@@ -491,7 +493,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       this.#context.freshness.started(to.member);
       this.#state.last = { member: to.member, because };
       unit.attempts += 1;
-      if (unit.statements.some(s => s.reason.code === 'whole-database')) this.#context.pools.closeIdle();
+      if (unit.statements.some(s => s.reason.code === 'whole-database')) {
+        this.#context.pools.closeIdle();
+        this.#context.peers.tell({ kind: 'close-idle' });
+      }
     }
     to.lastSession = this;
     this.#servers.sent();
@@ -531,41 +536,20 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   // ---- answers that no server gives
 
   #answerHere(unit: ClientUnit): Dispatch {
-    if (unit.skipped) {
-      // What remains of a unit that has failed is passed over up to its Sync.
-      if (unit.complete) this.#client.add(backend.READY[this.#state.status]);
-      unit.sent = unit.messages.length;
-      return 'served';
-    }
-    if (this.#state.hasLoss) {
-      const { failure, status } = this.#state.answerLoss(unit);
-      if (failure === null) return this.#answer(unit, [tagOnly('ROLLBACK')]);
-      this.#tellFailure(unit, failure, status);
-      return 'served';
-    }
-    const results = runRouterUnit(unit, this.#state, this.#context);
-    if (results === 'wait') return this.#block(this.#context.freshness.untilFloor(this.#context.options.freshWaitMs));
-    return results instanceof ProxyFailure ? this.#answerFailure(unit, results) : this.#answer(unit, results);
-  }
-
-  #answer(unit: ClientUnit, results: readonly LocalResult[]): Dispatch {
-    for (const part of answerLocally(unit, results, this.#state.status)) this.#client.add(part);
-    unit.sent = unit.messages.length;
-    return 'served';
+    const later = this.#own.answer(unit);
+    if (later === null) return 'served';
+    return this.#block(
+      later.then(results => {
+        if (results === null || this.#queue.head !== unit) return;
+        this.#own.give(unit, results);
+        this.#queue.served(unit);
+      }),
+    );
   }
 
   #answerFailure(unit: ClientUnit, failure: ProxyFailure): Dispatch {
-    this.#tellFailure(unit, failure, this.#state.status === 'I' ? 'I' : 'E');
+    this.#own.fail(unit, failure);
     return 'served';
-  }
-
-  /** The unit fails with this error; what remains of it is skipped. */
-  #tellFailure(unit: ClientUnit, failure: ProxyFailure, status: TransactionStatus): void {
-    this.#state.status = status;
-    this.#client.add(failure.frame());
-    if (unit.complete) this.#client.add(backend.READY[status]);
-    else unit.skipped = true;
-    unit.sent = unit.messages.length;
   }
 
   /** The head of the queue fails while it waits. */
@@ -604,6 +588,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     if (unit.statements.some(s => s.reason.code === 'ddl')) {
       databases.definitionChanged(this.#database);
       pools.definitionChanged(this.#database);
+      this.#context.peers.tell({ kind: 'definition-changed', database: this.#database });
     }
     if (this.#state.finishedOnPrimary(flight, status, mayHide)) freshness.noteCommit(this.#state.causality);
     else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);
@@ -729,8 +714,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       const verdict = verdicts[i];
       if (verdict === undefined) return;
       this.#context.freshness.failed(from.member, 'started');
-      if (!flight.again && verdict.kind === 'failed') this.#tellFailure(unit, flight.replaced ?? verdict.failure, verdict.status);
-      else if (unit.attempts >= MAX_ATTEMPTS) this.#tellFailure(unit, noServer(why.message), 'I');
+      if (!flight.again && verdict.kind === 'failed') this.#own.tell(unit, flight.replaced ?? verdict.failure, verdict.status);
+      else if (unit.attempts >= MAX_ATTEMPTS) this.#own.tell(unit, noServer(why.message), 'I');
       else again.push(unit);
     });
     this.#state.lossTold(this.#state.status);
@@ -783,7 +768,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const riding = this.#leaveLane();
     if (riding !== null) {
       // The server is not asked: it may be at another client's read by now.
-      this.#tellFailure(riding, canceled(), 'I');
+      this.#own.tell(riding, canceled(), 'I');
       this.#pump();
       this.flushClient();
     } else if (this.#cancelWait !== null) this.#cancelWait();

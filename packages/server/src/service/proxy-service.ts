@@ -1,8 +1,11 @@
+import type { EventDraft } from '@understudy/core/cluster';
+import { onReload } from '../settings/reloads.ts';
 import { makeFolder } from '../supervisor/directory.ts';
 import { lockDirectory } from '../supervisor/lock.ts';
 import { type ClusterPaths, clusterPaths } from '../supervisor/paths.ts';
 import { proxyOptions } from '../supervisor/proxy-options.ts';
 import { ProxyProcess } from '../supervisor/proxy-process.ts';
+import { RouterSettings } from '../supervisor/router-settings.ts';
 import { readSecrets } from '../supervisor/secrets.ts';
 import { tlsMaterial } from '../supervisor/tls.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
@@ -16,7 +19,7 @@ import type { ServiceSettings } from './settings.ts';
 const WORD_INTERVAL_MS = 250;
 
 /** Runs one proxy on this machine until it is stopped. Any number may run; none of them keeps anything. Throws errors of the catalogue. */
-export async function runProxy(config: ServiceSettings, context: ServiceContext): Promise<void> {
+export async function runProxy(config: ServiceSettings, context: ServiceContext, reload: () => ServiceSettings): Promise<void> {
   const paths = clusterPaths(config.settings.data);
   const secrets = readSecrets(config.secrets);
   for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
@@ -25,7 +28,7 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext)
     const store = await openStore(config.etcd, null, context.stop, context.say);
     if (!store) return;
     try {
-      await serve(config, context, store, secrets.router, paths);
+      await serve(config, context, store, secrets.router, paths, reload);
     } finally {
       await store.close();
     }
@@ -35,21 +38,23 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext)
 }
 
 async function serve(
-  { name, settings, viewTtlMs }: ServiceSettings,
+  { name, file, settings, viewTtlMs }: ServiceSettings,
   { stop, say }: Pick<ServiceContext, 'stop' | 'say'>,
   store: EtcdStore,
   routerPassword: string,
   paths: ClusterPaths,
+  reload: () => ServiceSettings,
 ): Promise<void> {
   const tls = await tlsMaterial(settings, paths.tls, Date.now());
   let drained: string | null = null;
+  const onEvent = (event: EventDraft): void => store.tell(name, event);
   const proxy = new ProxyProcess({
     proxy: proxyOptions(settings, settings.port, routerPassword, tls),
     failover: settings.failover,
     viewTtlMs,
     store,
     logDirectory: paths.log,
-    onEvent: event => store.tell(name, event),
+    onEvent,
     onDrained: intentId => {
       drained = intentId;
       void speak();
@@ -60,6 +65,8 @@ async function serve(
     await store.notify(ROUTERS, name, word).catch(() => undefined);
     proxy.confirmView(performance.now() - store.contactAtMs);
   };
+  const routerSettings = new RouterSettings({ settings, port: settings.port, routerPassword, tlsDirectory: paths.tls, onEvent });
+  onReload(file, stop, cause => void routerSettings.reload(proxy, () => reload().settings, cause));
   try {
     await proxy.listening;
     say(`Proxy ${name} listens on port ${settings.port}.`);

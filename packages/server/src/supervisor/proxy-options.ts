@@ -21,6 +21,7 @@ export function proxyOptions(settings: Settings, port: number, routerPassword: s
     zone: settings.routing.zone,
     functions: { allow: settings.routing.allowFunctions, deny: settings.routing.denyFunctions },
     levels: { roles: settings.routing.roleConsistency, databases: settings.routing.databaseConsistency },
+    workers: settings.proxy.workers,
     maxHeld: settings.proxy.maxHeld,
     holdTimeoutMs: settings.proxy.holdTimeoutMs,
     maxClients: settings.proxy.maxClients,

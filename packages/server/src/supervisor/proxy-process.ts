@@ -28,6 +28,7 @@ export interface ProxyProcessOptions {
 export class ProxyProcess {
   readonly #options: ProxyProcessOptions;
   readonly #child: Child;
+  #proxy: ProxyOptions;
   /** Resolves when it first listens; rejects with `supervisor-failed` when it cannot, ends or is stopped before that. */
   readonly listening: Promise<void>;
   #settleListening: { resolve: () => void; reject: (error: Error) => void } | null = null;
@@ -37,6 +38,7 @@ export class ProxyProcess {
 
   constructor(options: ProxyProcessOptions) {
     this.#options = options;
+    this.#proxy = options.proxy;
     this.listening = new Promise<void>((resolve, reject) => {
       this.#settleListening = { resolve, reject };
     });
@@ -67,7 +69,14 @@ export class ProxyProcess {
 
   /** The store has confirmed all that the router has heard, as of so many milliseconds ago. */
   confirmView(ageMs: number): void {
-    this.#control?.send({ kind: 'view-confirmed', ageMs } satisfies ToProxy);
+    const atNs = process.hrtime.bigint() - BigInt(Math.round(ageMs * 1e6));
+    this.#control?.send({ kind: 'view-confirmed', atNs } satisfies ToProxy);
+  }
+
+  /** Other options for the proxy that runs and, when it is started again, for the next one. What only a start can change stays. */
+  reload(options: ProxyOptions): void {
+    this.#proxy = { ...options, host: this.#proxy.host, port: this.#proxy.port, workers: this.#proxy.workers, router: this.#proxy.router };
+    this.#control?.send({ kind: 'reload', options: this.#proxy } satisfies ToProxy);
   }
 
   /** Samples of what is routed, until the returned function is called. The router makes them only while somebody looks. */
@@ -87,12 +96,13 @@ export class ProxyProcess {
   }
 
   #begin(link: Link): void {
-    const { proxy, failover, viewTtlMs, store } = this.#options;
+    const { failover, viewTtlMs, store } = this.#options;
     const control = channel(link, 'control');
     this.#control = control;
     control.onMessage(message => this.#hear(message as FromProxy));
+    // First of all: it tells the proxy how to take the rest.
+    control.send({ kind: 'begin', options: this.#proxy, failover, viewTtlMs } satisfies ToProxy);
     serveStore(store, channel(link, 'store'));
-    control.send({ kind: 'begin', options: proxy, failover, viewTtlMs } satisfies ToProxy);
     if (this.#watchers.size > 0) control.send({ kind: 'watch', active: true } satisfies ToProxy);
   }
 
@@ -117,6 +127,9 @@ export class ProxyProcess {
         return;
       case 'drained':
         onDrained(said.intentId);
+        return;
+      case 'reload-failed':
+        onEvent(draft('router-warning', null, `The router goes on with its settings as they were: ${said.message}`));
         return;
       case 'failed':
         this.#giveUpListening(said.message);

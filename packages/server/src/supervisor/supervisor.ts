@@ -22,9 +22,11 @@ import { authority } from './ports.ts';
 import { BINARY_COPIES, type PreparedCluster } from './prepare-cluster.ts';
 import { ProgressTeller } from './progress-teller.ts';
 import type { ProgressListener } from './progress.ts';
+import type { ReloadCause } from '../settings/reloads.ts';
 import { proxyOptions } from './proxy-options.ts';
 import { tlsMaterial } from './tls.ts';
 import { ProxyProcess } from './proxy-process.ts';
+import { RouterSettings } from './router-settings.ts';
 import { removeRuntime, writeRuntime } from './runtime-file.ts';
 import { describeAlarm, statusDocument } from './status.ts';
 
@@ -56,6 +58,7 @@ export class Supervisor {
   readonly #removals = new Map<MemberId, Promise<void>>();
   readonly #progress: ProgressTeller;
   #proxy: ProxyProcess | null = null;
+  readonly #routerSettings: RouterSettings;
   #api: ApiServer | null = null;
   #unwatch: (() => void) | null = null;
   #stopping: Promise<void> | null = null;
@@ -67,6 +70,13 @@ export class Supervisor {
     this.#options = options;
     this.#events = new EventLog(cluster.paths.events);
     this.#progress = new ProgressTeller(progress);
+    this.#routerSettings = new RouterSettings({
+      settings: options.settings,
+      port: cluster.ports.router,
+      routerPassword: cluster.secrets.router,
+      tlsDirectory: cluster.paths.tls,
+      onEvent: event => this.#say(event),
+    });
     this.whenStopped = new Promise(resolve => {
       this.#markStopped = resolve;
     });
@@ -131,6 +141,11 @@ export class Supervisor {
       dataDirectory: this.#cluster.paths.root,
       describeAlarm,
     });
+  }
+
+  /** The router takes on other settings, as far as it can without a restart, and tells so. No client is disconnected. */
+  async reload(load: () => Settings, cause: ReloadCause): Promise<void> {
+    if (this.#proxy !== null) await this.#routerSettings.reload(this.#proxy, load, cause);
   }
 
   /** Waits until the cluster is healthy. Throws `timed-out`. */

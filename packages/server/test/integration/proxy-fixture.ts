@@ -96,7 +96,7 @@ export async function startReplica(primary: Member, replica: Member, term: numbe
   }, `${replica.id} streams`);
 }
 
-function optionsWith(change: Partial<ProxyOptions>): ProxyOptions {
+export function optionsWith(change: Partial<ProxyOptions>): ProxyOptions {
   return {
     ...DEFAULT_PROXY_OPTIONS,
     port: 0,

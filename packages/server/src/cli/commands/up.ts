@@ -24,6 +24,7 @@ export async function run(context: CommandContext, options: UpOptions): Promise<
     json,
     background: options.background ?? false,
     fromBackup,
+    reload: () => upSettings(context, options),
   });
   return EXIT.ok;
 }
