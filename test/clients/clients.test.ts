@@ -1,14 +1,19 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from '../support/cluster.ts';
-import { hasProgram, run } from '../support/program.ts';
+import { Cluster, primaryOf } from '../support/cluster.ts';
+import { hasProgram, outcomeOf, run } from '../support/program.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const drivers = readdirSync(join(here, 'drivers')).filter(name => name.endsWith('.mjs'));
+/** postgres.js speaks the protocol by itself: it has the router only. */
+const onPg = drivers.filter(name => name !== 'postgres.mjs');
+/** Slonik takes the pg that is installed for it, which is the in-process client here. */
+const throughRouter = drivers.filter(name => name !== 'slonik.mjs');
 
 /** The programs of libpq dump servers of their own version and older ones: those of Debian go with Debian's server. */
 const BIN = '/usr/lib/postgresql/15/bin';
@@ -36,12 +41,26 @@ function installDrivers(): void {
   writeFileSync(mark, lock);
 }
 
+/** The in-process client as it would be installed: beside the drivers' own pg, and in its place for Slonik, which is not told which pg to take. */
+function installClient(): void {
+  const from = join(here, '..', '..', 'packages', 'client');
+  const to = join(here, 'node_modules', '@understudy', 'client');
+  rmSync(to, { recursive: true, force: true });
+  for (const part of ['package.json', 'dist/index.cjs', 'dist/index.mjs', 'dist/lib'])
+    cpSync(join(from, part), join(to, part), { recursive: true });
+  const slonik = join(here, 'node_modules', '@slonik', 'pg-driver', 'node_modules');
+  mkdirSync(slonik, { recursive: true });
+  rmSync(join(slonik, 'pg'), { force: true });
+  symlinkSync(to, join(slonik, 'pg'));
+}
+
 describe('real clients through the router', () => {
   let cluster: Cluster;
   let directory: string;
 
   beforeAll(async () => {
     installDrivers();
+    installClient();
     directory = mkdtempSync(join(tmpdir(), 'understudy-clients-'));
     cluster = await Cluster.start('--replicas', '1', ...(withServerPrograms ? ['--bin-dir', BIN] : []));
   });
@@ -63,10 +82,47 @@ describe('real clients through the router', () => {
   const psql = (...args: string[]): Promise<string> =>
     program('psql', '-XAt', '-v', 'ON_ERROR_STOP=1', ...args.flatMap(sql => ['-c', sql]));
 
-  it.each(drivers)('%s: migrations, pools, transactions, reads after writes, errors, large results', async driver => {
+  it.each(throughRouter)('%s: migrations, pools, transactions, reads after writes, errors, large results', async driver => {
     const outcome = await run(process.execPath, [join(here, 'drivers', driver), cluster.url]);
     expect([driver, outcome.code, outcome.stdout, outcome.stderr]).toEqual([driver, 0, 'ok\n', expect.any(String)]);
-    expect(await psql(`SELECT count(*) FROM books_${basename(driver, '.mjs')}`)).toBe('50\n');
+    expect(await psql(`SELECT count(*) FROM "books_${basename(driver, '.mjs')}"`)).toBe('50\n');
+  });
+
+  describe('in process, on the servers themselves', () => {
+    /** The drivers are given the primary alone, as they would be given any server, and the servers by the environment. */
+    const start = async (driver: string, env: NodeJS.ProcessEnv): Promise<ReturnType<typeof spawn>> => {
+      const status = await cluster.whenHealthy();
+      const servers = status.members.map(({ host, port }) => `${host}:${port}`).join(',');
+      const { host, port } = primaryOf(status);
+      const url = new URL(cluster.url);
+      url.host = `${host}:${port}`;
+      const program = [join(here, 'drivers', driver), url.toString()];
+      return spawn(process.execPath, program, { env: { ...process.env, UNDERSTUDY_SERVERS: servers, ...env } });
+    };
+
+    it.each(onPg)('%s: the same, and plain reads go to replicas', async driver => {
+      await psql(
+        `DROP TABLE IF EXISTS "books_${basename(driver, '.mjs')}"`,
+        'DROP TABLE IF EXISTS knex_migrations, knex_migrations_lock, migrations, kysely_migration, kysely_migration_lock',
+      );
+      const outcome = await outcomeOf(await start(driver, {}), undefined, 120_000);
+      expect([driver, outcome.code, outcome.stdout, outcome.stderr]).toEqual([driver, 0, 'ok\n', expect.any(String)]);
+    });
+
+    it.each(['kysely.mjs'])('%s: the primary dies half way, and at most one write has to be looked up', async driver => {
+      await psql(
+        `DROP TABLE IF EXISTS "books_${basename(driver, '.mjs')}"`,
+        'DROP TABLE IF EXISTS kysely_migration, kysely_migration_lock',
+      );
+      const child = await start(driver, { FAILOVER: '1' });
+      const ended = outcomeOf(child, null, 120_000);
+      await once(child.stdout as NodeJS.ReadableStream, 'data');
+      const { postmasterPid } = primaryOf(await cluster.status());
+      process.kill(postmasterPid as number, 'SIGKILL');
+      child.stdin?.end('dead\n');
+      const outcome = await ended;
+      expect([driver, outcome.code, outcome.stdout, outcome.stderr]).toEqual([driver, 0, 'half way\nok\n', '']);
+    });
   });
 
   it.runIf(withPsycopg)('psycopg2: named cursors, COPY, large objects, read-only transactions, LISTEN', async () => {

@@ -19,7 +19,8 @@ export function run(
   );
 }
 
-export function outcomeOf(child: ChildProcess, input: string | undefined, limitMs: number): Promise<Outcome> {
+/** `input` null: whoever has the child writes to it. */
+export function outcomeOf(child: ChildProcess, input: string | null | undefined, limitMs: number): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
@@ -31,7 +32,7 @@ export function outcomeOf(child: ChildProcess, input: string | undefined, limitM
       clearTimeout(timer);
       resolve({ code, stdout, stderr });
     });
-    child.stdin?.end(input ?? '');
+    if (input !== null) child.stdin?.end(input ?? '');
   });
 }
 

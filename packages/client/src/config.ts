@@ -2,12 +2,9 @@ import type { ReadPolicy } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
 import pg from 'pg';
 import { parse as parseConnectionString } from 'pg-connection-string';
+import { type Address, addressName, DEFAULT_PORT, readAddress, URL_PARTS } from './addresses.ts';
+import { clusterOf } from './clusters.ts';
 import type { PoolConfig, RoutingConfig } from './options.ts';
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** Where the topology comes from. */
 export type SourceConfig =
@@ -62,28 +59,29 @@ const POOL_KEYS: ReadonlySet<string> = new Set([
 ]);
 /** A server that is gone for good must not be waited for. */
 const CONNECT_TIMEOUT_MS = 5_000;
-const DEFAULT_PORT = 5432;
 const DEFAULT_API_PORT = 8008;
-const URL_PARTS = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^/?#]*)(.*)$/s;
 
 /** Reads the options of a pool or client. Throws TypeError for what cannot be meant. */
 export function routerConfig(config: PoolConfig): RouterConfig {
   const { scheme, addresses, base } = readConnection(config);
-  const extra = (config.servers ?? []).map(text => readAddress(text, DEFAULT_PORT));
+  const [only] = addresses;
+  const known = scheme === 'postgres' && addresses.length === 1 && only && !config.servers ? clusterOf(only) : null;
+  const given = <K extends keyof RoutingConfig>(key: K): RoutingConfig[K] | undefined => config[key] ?? known?.[key];
+  const extra = (given('servers') ?? []).map(text => readAddress(text));
   return {
     source: sourceOf(scheme, [...addresses, ...extra]),
     base,
-    consistency: config.consistency ?? 'strong',
-    maxLagMs: config.maxLagMs ?? 1_000,
-    freshWaitMs: config.freshWaitMs ?? 20,
-    onStale: config.onStale ?? 'wait',
-    readsOnPrimary: config.readsOnPrimary ?? 'fallback',
-    holdTimeoutMs: config.holdTimeoutMs ?? 30_000,
-    maxHeld: config.maxHeld ?? 10_000,
+    consistency: given('consistency') ?? 'strong',
+    maxLagMs: given('maxLagMs') ?? 1_000,
+    freshWaitMs: given('freshWaitMs') ?? 20,
+    onStale: given('onStale') ?? 'wait',
+    readsOnPrimary: given('readsOnPrimary') ?? 'fallback',
+    holdTimeoutMs: given('holdTimeoutMs') ?? 30_000,
+    maxHeld: given('maxHeld') ?? 10_000,
     idleTimeoutMs: config.idleTimeoutMillis ?? 10_000,
-    lanes: config.lanes ?? true,
-    allow: config.functions?.allow ?? [],
-    deny: config.functions?.deny ?? [],
+    lanes: given('lanes') ?? true,
+    allow: given('functions')?.allow ?? [],
+    deny: given('functions')?.deny ?? [],
   };
 }
 
@@ -103,10 +101,6 @@ function sourceOf(scheme: string, addresses: readonly Address[]): SourceConfig {
   if (scheme === 'understudy') return { kind: 'understudy', apis: unique };
   if (scheme === 'patroni') return { kind: 'patroni', apis: unique };
   return { kind: 'ask-servers', addresses: unique };
-}
-
-export function addressName({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 interface Connection {
@@ -138,12 +132,4 @@ function oneServer(own: pg.ClientConfig): Omit<Connection, 'scheme'> {
   const parsed = connectionString === undefined ? {} : (parseConnectionString(connectionString) as unknown as pg.ClientConfig);
   const { host: _h, port: _p, ...rest } = parsed;
   return { addresses: [{ host, port }], base: { ...base, ...rest } };
-}
-
-function readAddress(text: string, defaultPort: number): Address {
-  const inside = URL_PARTS.exec(text)?.[3] ?? text;
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(inside) ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined) throw new TypeError(`"${text}" is not host, host:port or a connection string`);
-  return { host, port: port === undefined ? defaultPort : Number(port) };
 }

@@ -3,6 +3,7 @@ import { RoutedClient } from './client/routed-client.ts';
 import type { ClientConfig } from './options.ts';
 import { Pool } from './pool.ts';
 
+export { type ClusterDefinition, defineCluster } from './clusters.ts';
 export type { ClientConfig, PoolConfig, RoutingConfig } from './options.ts';
 export {
   expressSessions,

@@ -2,7 +2,7 @@ import { asc, eq } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { integer, pgTable, serial, text } from 'drizzle-orm/pg-core';
 import { sql } from 'drizzle-orm/sql';
-import pg from 'pg';
+import pg from '../door.mjs';
 import { scenario } from '../scenario.mjs';
 
 const books = pgTable('books_drizzle', {

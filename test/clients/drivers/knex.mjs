@@ -1,4 +1,6 @@
 import knex from 'knex';
+import PgDialect from 'knex/lib/dialects/postgres/index.js';
+import pg from '../door.mjs';
 import { scenario } from '../scenario.mjs';
 
 const migrationSource = {
@@ -18,8 +20,15 @@ const migrationSource = {
   }),
 };
 
+/** Knex's own dialect, on the module that it is given. */
+class Dialect extends PgDialect {
+  _driver() {
+    return pg;
+  }
+}
+
 await scenario(async url => {
-  const db = knex({ client: 'pg', connection: url, pool: { min: 0, max: 8 } });
+  const db = knex({ client: Dialect, connection: url, pool: { min: 0, max: 8 } });
   return {
     migrate: () => db.migrate.latest({ migrationSource }),
     add: async title => (await db('books_knex').insert({ title }).returning('id'))[0].id,

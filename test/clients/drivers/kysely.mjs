@@ -1,5 +1,5 @@
 import { Kysely, Migrator, PostgresDialect, sql } from 'kysely';
-import pg from 'pg';
+import pg from '../door.mjs';
 import Cursor from 'pg-cursor';
 import { scenario } from '../scenario.mjs';
 

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import pg from '../door.mjs';
 import QueryStream from 'pg-query-stream';
 import { scenario } from '../scenario.mjs';
 

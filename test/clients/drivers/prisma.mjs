@@ -1,9 +1,10 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import pg from '../door.mjs';
 import { PrismaClient } from '../prisma/client.mjs';
 import { scenario } from '../scenario.mjs';
 
 await scenario(async url => {
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: 8 }) });
+  const prisma = new PrismaClient({ adapter: new PrismaPg(new pg.Pool({ connectionString: url, max: 8 }), { disposeExternalPool: true }) });
   return {
     migrate: () =>
       prisma.$executeRawUnsafe(

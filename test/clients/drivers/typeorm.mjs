@@ -1,4 +1,5 @@
 import { DataSource, EntitySchema } from 'typeorm';
+import pg from '../door.mjs';
 import { scenario } from '../scenario.mjs';
 
 const Book = new EntitySchema({
@@ -21,7 +22,14 @@ class Books1700000000000 {
 }
 
 await scenario(async url => {
-  const source = new DataSource({ type: 'postgres', url, entities: [Book], migrations: [Books1700000000000], installExtensions: false });
+  const source = new DataSource({
+    type: 'postgres',
+    url,
+    driver: pg,
+    entities: [Book],
+    migrations: [Books1700000000000],
+    installExtensions: false,
+  });
   await source.initialize();
   const books = source.getRepository(Book);
   return {

@@ -234,6 +234,7 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     if (cancels(unit.functions) && this.#routeCancel(item)) return;
     const bound = this.#bound;
     if (bound !== null) return this.#sendBound(item, unit, bound);
+    if (item.what.kind === 'plain' && discardsAll(unit)) return this.#discardAll(item);
     if (!this.#router.hasRoom) return this.#fail(item, holdFull());
     if (item.beganAtMs === 0) item.beganAtMs = performance.now();
     const why = this.#whyPrimary(item, unit);
@@ -734,6 +735,15 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     }
   }
 
+  /** There is no connection with anything of this session on it: what is remembered is all there is. */
+  #discardAll(item: Item): void {
+    this.#state.settings.forget();
+    this.#names.clear();
+    this.#current = null;
+    this.#tell(item, null, localResult('DISCARD', [], []));
+    process.nextTick(() => this.#pump());
+  }
+
   #takeToken(item: Item, text: string, done: () => void): void {
     if (text === '') return done();
     const problem = takeToken(this.#router, item.session, text);
@@ -811,6 +821,12 @@ function beginsReadOnly({ statements, hints }: Unit): boolean {
   if (statements.length !== 1 || first?.kind !== 'transaction' || first.control.kind !== 'begin') return false;
   const { readOnly, isolation } = first.control.modes;
   return readOnly === true && isolation !== 'serializable' && hints.route !== 'primary';
+}
+
+/** DISCARD ALL by itself. */
+function discardsAll({ statements, effects }: Unit): boolean {
+  const [effect] = effects;
+  return statements.length === 1 && effect?.kind === 'discard' && effect.target === 'all';
 }
 
 /** On a replica such a statement would succeed and protect nothing. */

@@ -56,6 +56,12 @@ export class SessionSettings {
     }
   }
 
+  /** As in a new session. */
+  forget(): void {
+    this.#values.clear();
+    this.#touched.clear();
+  }
+
   learn(name: string, value: string | null): void {
     if (value === null) this.#values.delete(name);
     else this.#values.set(name, value);

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { RoutableServer } from '@understudy/core/routing';
 import type { CachedStatement } from '@understudy/core/sql';
+import { handleOf } from '../servers/handle.ts';
 import type { ServerPool } from '../servers/server-pool.ts';
 import { Lane, type LaneRead } from './lane.ts';
 
@@ -123,7 +124,12 @@ export class Lanes {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = null;
     const open = [...this.#groups.values()].flatMap(group => group.lanes);
-    await Promise.allSettled(open.map(lane => lane.connection.client.end()));
+    const closing = open.map(({ connection: { client } }) => {
+      // Whoever waits for the end must live to see it.
+      handleOf(client).ref();
+      return client.end();
+    });
+    await Promise.allSettled(closing);
   }
 }
 

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { RoutableServer, Topology } from '@understudy/core/routing';
 import { type CachedStatement, SqlClassifier } from '@understudy/core/sql';
-import { type Address, addressName, connectionConfig, type RouterConfig } from '../config.ts';
+import { type Address, addressName } from '../addresses.ts';
+import { connectionConfig, type RouterConfig } from '../config.ts';
 import { sqlParser } from '../parser.ts';
 import { Lanes } from '../lanes/lanes.ts';
 import type { ServerConnection } from '../servers/connection.ts';

@@ -5,7 +5,8 @@ import type { SelfReport } from '@understudy/core/routing';
 import { ASK_FUNCTIONS, type FunctionRow } from '../routing/functions.ts';
 import pg from 'pg';
 import { handleOf } from './handle.ts';
-import { type Address, connectionConfig } from '../config.ts';
+import type { Address } from '../addresses.ts';
+import { connectionConfig } from '../config.ts';
 
 /** A role that may not see the WAL receiver learns a replica's timeline from its last restart point, which can only be older. */
 const WHERE = `SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery()

@@ -1,5 +1,5 @@
 import { discoveredTopology, type FoundServer, NOTHING_FOUND, type SelfReport, type Topology } from '@understudy/core/routing';
-import { type Address, addressName } from '../config.ts';
+import { type Address, addressName } from '../addresses.ts';
 import type { TopologySource } from './source.ts';
 
 /** The topology of servers that are asked who they are. The answers come from the router's monitors, which ask them for positions anyway. */

@@ -1,5 +1,5 @@
 import type { Topology } from '@understudy/core/routing';
-import { type Address, addressName } from '../config.ts';
+import { type Address, addressName } from '../addresses.ts';
 import type { AskedTopology } from './asked.ts';
 import { getJson } from './http.ts';
 import type { TopologySource } from './source.ts';

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sql } from '../../../server/test/integration/postgres-fixture.ts';
+import { defineCluster } from '../../src/index.ts';
 import { addressOf, type ClientBench, openClientBench, type RoutedPool } from './fixture.ts';
 
 describe('a pool over a primary and two replicas that nobody else watches', () => {
@@ -85,6 +86,24 @@ describe('a pool over a primary and two replicas that nobody else watches', () =
     const names = await Promise.all(others.map(other => other.query("select current_setting('application_name') as name")));
     expect(names.filter(({ rows }) => rows[0].name === 'set by hand').length).toBe(1);
     for (const other of others) other.release(true);
+  });
+
+  it('knows what is left after DISCARD ALL without asking anybody', async () => {
+    const client = await pool.connect();
+    await client.query("set search_path to 'elsewhere'");
+    const before = pool.seen.length;
+    expect(await client.query('discard all')).toMatchObject({ command: 'DISCARD', rows: [] });
+    expect(pool.seen.length).toBe(before);
+    expect((await client.query("select current_setting('search_path') as path")).rows).toEqual([{ path: '"$user", public' }]);
+    client.release();
+  });
+
+  it('takes the servers of a cluster that was defined once, when it names one of them', async () => {
+    const alone = addressOf(on.primary);
+    defineCluster({ servers: [alone, ...on.replicas.map(addressOf)], freshWaitMs: 5_000 });
+    const small = on.pool({ connectionString: on.url.replace(/@[^/]+/, `@${alone}`) });
+    expect((await small.query('select pg_is_in_recovery() as replica')).rows).toEqual([{ replica: true }]);
+    expect(small.last?.role).toBe('replica');
   });
 
   it('stays where its session has state, until it is released', async () => {
