@@ -141,6 +141,11 @@ export function mayWrite(unit: ClientUnit): boolean {
   return unit.kind === 'function' || unit.runsUnknown || groupWrites(unit);
 }
 
+/** True when the unit changes rows, which may fire triggers. */
+export function writesRows({ statements }: ClientUnit): boolean {
+  return statements.some(({ kind }) => kind === 'write' || kind === 'copy');
+}
+
 /** True when the unit, once a server has it, may commit something: then its loss leaves the outcome unknown. */
 export function mayCommit(unit: ClientUnit, statusBefore: TransactionStatus, wroteBefore: boolean): boolean {
   if (groupMayCommit(unit, statusBefore, wroteBefore)) return true;

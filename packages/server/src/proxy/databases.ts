@@ -1,14 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import {
-  builtinRole,
-  type FunctionCall,
-  type FunctionFacts,
-  type FunctionOverrides,
-  SqlClassifier,
-  type SqlParser,
-  type Unit,
-  type Volatility,
-} from '@understudy/core/sql';
+import { builtinRole, type FunctionOverrides, SqlClassifier, type SqlParser, type Unit } from '@understudy/core/sql';
+import { FUNCTIONS, Functions, HIDING_TRIGGERS, readFunctions } from './functions.ts';
 import type { ProxyOptions } from './options.ts';
 import { type ServerAddress, ServerConnection } from './server-connection.ts';
 import { Texts } from './statements.ts';
@@ -18,38 +10,6 @@ const MAX_DATABASES = 100;
 /** A database is not asked for its functions more often than this. */
 const ASK_INTERVAL_MS = 2_000;
 
-/** User-defined functions by schema and name, the most volatile of each name. One row, since its size is the database's business. */
-export const FUNCTIONS: string = `SELECT pg_catalog.json_agg(f) FROM (
-  SELECT n.nspname AS schema, p.proname AS name, pg_catalog.max(p.provolatile::pg_catalog.text) AS volatility
-  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-  WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
-  GROUP BY 1, 2) f`;
-
-const VOLATILITY: Readonly<Record<string, Volatility>> = { i: 'immutable', s: 'stable', v: 'volatile' };
-const STRENGTH: Readonly<Record<Volatility, number>> = { immutable: 0, stable: 1, volatile: 2 };
-
-/** What pg_proc said when it was last read. */
-export class Functions implements FunctionFacts {
-  readonly #byName = new Map<string, Volatility>();
-  readonly #byFullName = new Map<string, Volatility>();
-
-  volatility(call: FunctionCall): Volatility | null {
-    const found = call.schema === null ? this.#byName.get(call.name) : this.#byFullName.get(`${call.schema}.${call.name}`);
-    return found ?? null;
-  }
-
-  replace(rows: readonly { readonly schema: string; readonly name: string; readonly volatility: string }[]): void {
-    this.#byName.clear();
-    this.#byFullName.clear();
-    for (const { schema, name, volatility } of rows) {
-      const value = VOLATILITY[volatility] ?? 'volatile';
-      this.#byFullName.set(`${schema}.${name}`, value);
-      const before = this.#byName.get(name);
-      if (before === undefined || STRENGTH[value] > STRENGTH[before]) this.#byName.set(name, value);
-    }
-  }
-}
-
 function overridesOf({ functions }: Pick<ProxyOptions, 'functions'>): FunctionOverrides {
   return { allow: new Set(functions.allow), deny: new Set(functions.deny) };
 }
@@ -58,6 +18,8 @@ interface Database {
   readonly classifier: SqlClassifier;
   readonly texts: Texts;
   readonly functions: Functions;
+  /** Whether triggers may leave state in a session that writes; null: that is not known yet, or not any more. */
+  hidingTriggers: boolean | null;
   /** Functions were asked for, so that DDL makes it worthwhile to ask again. */
   wanted: boolean;
   asking: NodeJS.Timeout | null;
@@ -110,6 +72,13 @@ export class Databases {
     return hides;
   }
 
+  /** True when whatever writes may change its session, by triggers that do. */
+  writesMayHide(name: string): boolean {
+    const database = this.#database(name);
+    if (database.hidingTriggers === null) this.functionsWanted(name);
+    return database.hidingTriggers ?? true;
+  }
+
   /** A statement calls functions that nothing is known of: until the database has told, it goes to the primary. */
   functionsWanted(name: string): void {
     const database = this.#database(name);
@@ -117,10 +86,12 @@ export class Databases {
     this.#askSoon(name, database);
   }
 
-  /** The definition of the database has changed. */
-  definitionChanged(name: string): void {
+  /** The definition of the database has changed; `code`: that of functions or triggers may be among it. */
+  definitionChanged(name: string, code: boolean): void {
     const database = this.#database(name);
-    if (database.wanted) this.#askSoon(name, database);
+    if (!database.wanted) return;
+    if (code) database.hidingTriggers = null;
+    this.#askSoon(name, database);
   }
 
   stop(): void {
@@ -135,7 +106,7 @@ export class Databases {
       const functions = new Functions();
       const classifier = new SqlClassifier({ parser: this.#parser, facts: functions, overrides: this.#overrides });
       const texts = new Texts(classifier, () => ++this.#statementId);
-      database = { classifier, texts, functions, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
+      database = { classifier, texts, functions, hidingTriggers: null, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
       this.#known.set(name, database);
     }
     return database;
@@ -147,8 +118,11 @@ export class Databases {
     database.asking = setTimeout(() => {
       database.asking = null;
       database.askedAtMs = performance.now();
-      // A database that cannot be asked leaves its functions unknown, and so on the primary.
-      void this.#ask(name, database).catch(() => undefined);
+      void this.#ask(name, database).catch(() => {
+        // Functions stay unknown, and so on the primary. Triggers are taken for harmless until the next change: to look for what they leave
+        // after each write would cost more than the write.
+        database.hidingTriggers ??= false;
+      });
     }, waitMs);
   }
 
@@ -173,8 +147,11 @@ export class Databases {
     });
     const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), this.#options.connectTimeoutMs);
     try {
-      const [row] = await connection.ask(FUNCTIONS);
-      database.functions.replace(JSON.parse(row?.[0] ?? '[]') as Parameters<Functions['replace']>[0]);
+      const [functions] = await connection.ask(FUNCTIONS);
+      database.functions.replace(readFunctions(functions?.[0]));
+      const [triggers] = await connection.ask(HIDING_TRIGGERS);
+      // Asked for once more when a definition has changed meanwhile.
+      if (database.asking === null) database.hidingTriggers = triggers?.[0] === 't';
       database.classifier.functionsChanged();
     } finally {
       clearTimeout(timer);

@@ -5,10 +5,11 @@ import { describeReason, type SqlClassifier } from '@understudy/core/sql';
 import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolError, type TransactionStatus } from '@understudy/wire';
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
-import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite } from './client-unit.ts';
+import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, writesRows } from './client-unit.ts';
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
+import { changesCode } from './functions.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
 import { learnRun, mayRide } from './lanes.ts';
 import type { Activity, TimedClient } from './limits.ts';
@@ -573,7 +574,11 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const read = unit.demand === 'replica' && (flight.before === 'I' || from.role === 'replica');
     if (read) stats.countRead(from.member);
     freshness.finished(from.member, performance.now() - flight.sentAtMs);
-    const mayHide = unit.kind === 'function' || unit.runsUnknown || unit.texts.some(t => databases.mayHideEffects(this.#database, t.unit));
+    const mayHide =
+      unit.kind === 'function' ||
+      unit.runsUnknown ||
+      unit.texts.some(t => databases.mayHideEffects(this.#database, t.unit)) ||
+      (from.role === 'primary' && writesRows(unit) && databases.writesMayHide(this.#database));
     from.tainted ||= mayHide;
     if (from.role === 'replica') {
       const ms = performance.now() - flight.sentAtMs;
@@ -586,9 +591,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     }
     if (mayWrite(unit)) stats.writes += 1;
     if (unit.statements.some(s => s.reason.code === 'ddl')) {
-      databases.definitionChanged(this.#database);
+      const code = unit.texts.some(changesCode);
+      databases.definitionChanged(this.#database, code);
       pools.definitionChanged(this.#database);
-      this.#context.peers.tell({ kind: 'definition-changed', database: this.#database });
+      this.#context.peers.tell({ kind: 'definition-changed', database: this.#database, code });
     }
     if (this.#state.finishedOnPrimary(flight, status, mayHide)) freshness.noteCommit(this.#state.causality);
     else if (status === 'I' && (flight.before !== 'I' || unit.demand === 'replica')) freshness.notePrimaryRead(this.#state.causality);

@@ -111,6 +111,24 @@ describe('backends shared by sessions', () => {
       expect(await answer(a, onPrimary("SELECT current_setting('work_mem')"))).toBe('13MB');
     });
 
+    test('what a trigger leaves does not reach the next client, nor what a function leaves that a trigger calls', async () => {
+      const [a, b] = [await client(on), await client(on)];
+      await a.query(
+        `CREATE TABLE fired (i int);
+         CREATE FUNCTION note_down() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('work_mem', '14MB', false); END $$;
+         CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           PERFORM set_config('app.trigger', 'a', false); PERFORM note_down(); PERFORM pg_advisory_lock(99); RETURN NEW; END $$;
+         CREATE TRIGGER fires AFTER INSERT ON fired FOR EACH ROW EXECUTE FUNCTION fire()`,
+      );
+      await a.query('INSERT INTO fired VALUES (1)');
+      // The lock that the trigger took is the session's: it stays on its connection until it has given it back.
+      expect(await answer(a, onPrimary('SELECT pg_advisory_unlock(99)'))).toBe(true);
+      expect((await answer(b, onPrimary("SELECT current_setting('app.trigger', true)"))) || null).toBeNull();
+      expect(await answer(b, onPrimary("SELECT current_setting('work_mem')"))).not.toBe('14MB');
+      expect(await answer(a, onPrimary("SELECT current_setting('work_mem')"))).toBe('14MB');
+      await a.query('DROP TABLE fired');
+    });
+
     test('statements are read under the settings of their own client', async () => {
       const [a, b] = [await client(on), await client(on)];
       const named = { name: 'day', text: onPrimary("SELECT to_char('01/02/2020'::date, 'Mon')") };

@@ -2,7 +2,7 @@ import { EXIT, type ExitCode, type MemberId } from '@understudy/core/cluster';
 import { type Demand, describeReason, SqlClassifier, type Unit } from '@understudy/core/sql';
 import pg from 'pg';
 import type { StatusDocument } from '../../api/types.ts';
-import { FUNCTIONS, Functions } from '../../proxy/databases.ts';
+import { FUNCTIONS, Functions } from '../../proxy/functions.ts';
 import { sqlParser } from '../../proxy/sql-parser.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { CommandContext, TargetOptions } from '../context.ts';

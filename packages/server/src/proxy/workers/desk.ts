@@ -32,7 +32,7 @@ export class Desk implements Colleague {
   hear(news: News): void {
     switch (news.kind) {
       case 'definition-changed':
-        this.#context.databases.definitionChanged(news.database);
+        this.#context.databases.definitionChanged(news.database, news.code);
         this.#context.pools.definitionChanged(news.database);
         return;
       case 'close-idle':

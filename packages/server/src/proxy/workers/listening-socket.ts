@@ -40,6 +40,7 @@ export class ListeningSocket {
     if (typeof made === 'number' || failure !== 0) {
       throw new Error(`the router cannot listen on port ${port} of ${host}: ${getSystemErrorName(failure)}`);
     }
+    if (made.fd < 0) throw new Error('this system cannot share a port among threads: set proxy.workers to 1');
     return new ListeningSocket(made);
   }
 

@@ -19,8 +19,8 @@ export type Answer =
 
 /** What a worker tells the others. */
 export type News =
-  /** The database's definition has changed: what was prepared, and what is known of its functions, may not hold. */
-  | { readonly kind: 'definition-changed'; readonly database: string }
+  /** The database's definition has changed: what was prepared, and what is known of its functions, may not hold. `code`: of functions or triggers. */
+  | { readonly kind: 'definition-changed'; readonly database: string; readonly code: boolean }
   /** A statement is about to run for which nobody else may be connected to its database. */
   | { readonly kind: 'close-idle' }
   | { readonly kind: 'login-failed'; readonly address: string; readonly user: string };
