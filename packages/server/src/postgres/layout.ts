@@ -69,9 +69,13 @@ export async function chooseClusterDirectory(options: {
  * Throws `data-directory-foreign` or `data-directory-version`.
  */
 export async function hasDataDirectory(paths: MemberPaths, provider: Provider): Promise<boolean> {
-  if (!(await exists(paths.dataDirectory))) return false;
-  const version = await readFile(join(paths.dataDirectory, 'PG_VERSION'), 'utf8').catch(() => null);
-  if (version === null || !(await exists(join(paths.dataDirectory, 'understudy.conf')))) {
+  const [isThere, version, isOurs] = await Promise.all([
+    exists(paths.dataDirectory),
+    readFile(join(paths.dataDirectory, 'PG_VERSION'), 'utf8').catch(() => null),
+    exists(join(paths.dataDirectory, 'understudy.conf')),
+  ]);
+  if (!isThere) return false;
+  if (version === null || !isOurs) {
     throw new PostgresError('data-directory-foreign', `${paths.dataDirectory} is not a data directory made by Understudy`);
   }
   if (Number(version.trim()) !== provider.version.major) {

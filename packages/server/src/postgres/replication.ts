@@ -7,7 +7,7 @@ import { grantStreaming, passfilePath, revokeStreaming } from './passfile.ts';
 import type { Provider } from './provider.ts';
 import type { ReplicationSettings, ServerSettings, Upstream } from './settings.ts';
 import { primaryConninfo } from './settings.ts';
-import { loadReplicationSettings, writeSettings } from './settings-files.ts';
+import { loadReplicationSettings, writeOwnedSettings, writeSettings } from './settings-files.ts';
 import { renderSynchronousNames, type SynchronousNames, sendersAgree } from './synchronous-names.ts';
 import { monotonicMs, pollUntil } from './wait.ts';
 
@@ -31,13 +31,25 @@ export interface RunningServer {
 
 const POLL_MS = 5;
 
-/** Writes the settings files, and gives or takes the right to stream to match. In force at the next start or reload. */
+/** Writes all settings files of a stopped server, and gives or takes the right to stream to match. In force at the next start. */
 export async function writeReplicationSettings(spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
+  await writeWith(writeSettings, spec, replication);
+}
+
+/** The same for a server that runs: what is fixed while it does is not written anew. In force at the next reload. */
+async function changeReplicationSettings(spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
+  await writeWith(writeOwnedSettings, spec, replication);
+}
+
+async function writeWith(write: typeof writeSettings, spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
   const { account, credentials, paths, provider, settings } = spec;
   const { upstream } = replication;
-  if (upstream) await grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication);
-  else await revokeStreaming(paths.passfileDirectory);
-  await writeSettings(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream));
+  await Promise.all([
+    upstream
+      ? grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication)
+      : revokeStreaming(paths.passfileDirectory),
+    write(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream)),
+  ]);
 }
 
 function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): string {
@@ -49,7 +61,7 @@ function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): str
  * and tries again every 100 ms. Synchronous names are blocked again. Throws `settings-not-in-force`.
  */
 export async function followUpstream(spec: ServerSpec, running: RunningServer, upstream: Upstream, deadlineMs: number): Promise<void> {
-  await writeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream });
+  await changeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream });
   running.reload();
   const wanted = primaryConninfo(upstream, upstreamPassfile(spec, upstream), spec.settings.tlsDirectory);
   await awaitAnswer(
@@ -70,7 +82,7 @@ const RECEIVERS = `SELECT pg_catalog.current_setting('primary_conninfo') AS conn
  * connecting, which pg_stat_wal_receiver does not. Throws `isolate-timeout`: then nothing is promised, and fencing is what remains.
  */
 export async function isolateServer(spec: ServerSpec, running: RunningServer, deadlineMs: number): Promise<void> {
-  await writeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream: null });
+  await changeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream: null });
   running.reload();
   await awaitAnswer(
     running,
@@ -97,7 +109,7 @@ export async function setSynchronousNames(
 ): Promise<void> {
   const wanted = renderSynchronousNames(names);
   const { upstream } = await loadReplicationSettings(spec.paths.dataDirectory);
-  await writeReplicationSettings(spec, { synchronousNames: names, upstream });
+  await changeReplicationSettings(spec, { synchronousNames: names, upstream });
   running.reload();
   const inForce = ([setting, senders]: readonly (readonly Row[])[]): boolean => {
     const row = setting?.[0];

@@ -53,9 +53,25 @@ export async function writeSettings(
   replication: ReplicationSettings,
   passfile: string,
 ): Promise<void> {
-  await writeFileAtomically(account, join(dataDirectory, 'understudy-defaults.conf'), renderDefaults(settings));
-  await removeOverrides(account, dataDirectory, major);
-  await writeFileAtomically(account, join(dataDirectory, 'understudy.conf'), renderConfig(major, settings, replication, passfile));
+  await Promise.all([
+    writeFileAtomically(account, join(dataDirectory, 'understudy-defaults.conf'), renderDefaults(settings)),
+    writeOwnedSettings(account, dataDirectory, major, settings, replication, passfile),
+  ]);
+}
+
+/** The part of writeSettings that may change while a server runs. Each file is a wait for the disk, and a failover writes several. */
+export async function writeOwnedSettings(
+  account: Account | null,
+  dataDirectory: string,
+  major: number,
+  settings: ServerSettings,
+  replication: ReplicationSettings,
+  passfile: string,
+): Promise<void> {
+  await Promise.all([
+    removeOverrides(account, dataDirectory, major),
+    writeFileAtomically(account, join(dataDirectory, 'understudy.conf'), renderConfig(major, settings, replication, passfile)),
+  ]);
 }
 
 /** The replication settings that a data directory was last given. Throws `data-directory-corrupt`. */

@@ -52,20 +52,22 @@ interface HistoryFiles {
 /** The history files in pg_wal. */
 export async function listHistoryFiles(dataDirectory: string): Promise<HistoryFiles> {
   const directory = join(dataDirectory, 'pg_wal');
-  let newest = 1;
-  const skipped: number[] = [];
-  for (const name of await readdir(directory)) {
-    const digits = /^([0-9A-F]{8})\.history$/.exec(name)?.[1];
-    if (digits === undefined) continue;
-    const timeline = Number.parseInt(digits, 16);
-    const text = await readFile(join(directory, name), 'utf8').catch((error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return null;
-      throw error;
-    });
-    if (text === SKIPPED) skipped.push(timeline);
-    else if (text !== null) newest = Math.max(newest, timeline);
-  }
-  return { newest, skipped };
+  const names = (await readdir(directory)).filter(name => HISTORY_FILE.test(name));
+  const files = await Promise.all(
+    names.map(async name => ({ timeline: Number.parseInt(name, 16), text: await readIfThere(join(directory, name)) })),
+  );
+  const skipped = files.filter(({ text }) => text === SKIPPED).map(({ timeline }) => timeline);
+  const written = files.filter(({ text }) => text !== null && text !== SKIPPED).map(({ timeline }) => timeline);
+  return { newest: Math.max(1, ...written), skipped };
+}
+
+const HISTORY_FILE = /^[0-9A-F]{8}\.history$/;
+
+async function readIfThere(path: string): Promise<string | null> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  });
 }
 
 /**
