@@ -147,6 +147,16 @@ export class Pool implements ConnectionHome {
     };
   }
 
+  /** Connects ahead of those who will ask. */
+  warm(count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.acquire().connection.then(
+        connection => this.release(connection),
+        () => undefined,
+      );
+    }
+  }
+
   /** Takes a connection back. Whatever is not clean is closed. */
   release(connection: ServerConnection): void {
     connection.owner = this;

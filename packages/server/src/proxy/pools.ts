@@ -16,11 +16,18 @@ export interface PoolReport {
   readonly waiting: number;
 }
 
+/** Connections that are opened ahead to a new primary for each pool that its predecessor had, and for how many pools: who comes next opens its own. */
+const WARM_CONNECTIONS = 2;
+const WARM_POOLS = 16;
+
 /** The pools of all servers. */
 export class Pools {
   readonly #options: ProxyOptions;
   readonly #pools = new Map<string, Pool>();
   readonly #budgets = new Map<string, ServerBudget>();
+  readonly #users = new WeakMap<Pool, PoolUser>();
+  /** Who had a pool on a primary that is none any more: the next one is connected to for them before it is open. */
+  readonly #heirs = new Map<string, PoolUser>();
   #reaper: NodeJS.Timeout;
 
   constructor(options: ProxyOptions) {
@@ -47,6 +54,7 @@ export class Pools {
       const made = { server, role, term, user: identity.user, database, fixed };
       pool = new Pool(made, identity.keys, this.#options, this.#budget(server));
       this.#pools.set(key, pool);
+      this.#users.set(pool, user);
     }
     pool.noteKeys(user.identity.keys, user.provenAtMs);
     return pool;
@@ -73,7 +81,17 @@ export class Pools {
       if (stays) continue;
       this.#pools.delete(key);
       pool.close();
+      const user = this.#users.get(pool);
+      if (role === 'primary' && user !== undefined && this.#heirs.size < WARM_POOLS) this.#heirs.set(user.signature, user);
     }
+    const { primary, term } = topology;
+    if (primary.kind === 'unconfirmed' || primary.kind === 'open') this.#warm(primary.server, term);
+  }
+
+  /** A new connection takes a server longer than a write; a new primary can be connected to while it opens. */
+  #warm(server: RoutableServer, term: number): void {
+    for (const user of this.#heirs.values()) this.of(server, 'primary', term, user).warm(WARM_CONNECTIONS);
+    this.#heirs.clear();
   }
 
   /** Takes back a connection of a session. */
