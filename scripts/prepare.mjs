@@ -2,7 +2,7 @@
 // Uses nothing but Node.js and npm. All output goes to stderr: stdout belongs to the command that follows.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,6 +25,48 @@ function run(what, command, args) {
   }
   process.stderr.write(`${what}: done in ${((Date.now() - startedAt) / 1000).toFixed(1)} s\n`);
 }
+
+const lockDirectory = join(root, '.preparing');
+const LOCK_LIMIT_MS = 15 * 60_000;
+
+/** Two first commands at once would install into each other: the second waits for the first. A lock whose process is gone counts for nothing. */
+function takeLock() {
+  const holder = join(lockDirectory, 'pid');
+  const until = Date.now() + LOCK_LIMIT_MS;
+  for (let told = false; ; told = true) {
+    try {
+      mkdirSync(lockDirectory);
+      writeFileSync(holder, String(process.pid));
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (isAbandoned(holder)) {
+      rmSync(lockDirectory, { recursive: true, force: true });
+      continue;
+    }
+    if (!told) process.stderr.write('Another command prepares this checkout; waiting for it…\n');
+    if (Date.now() > until) {
+      process.stderr.write(`error: another command has been preparing this checkout for too long; if there is none, remove ${lockDirectory}.\n`);
+      process.exit(1);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  }
+  process.on('exit', () => rmSync(lockDirectory, { recursive: true, force: true }));
+}
+
+function isAbandoned(holder) {
+  const pid = existsSync(holder) ? Number(readFileSync(holder, 'utf8')) : 0;
+  // Made a moment ago, and not signed yet.
+  if (pid === 0) return Date.now() - (statSync(lockDirectory, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > 10_000;
+  try {
+    return !process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'ESRCH';
+  }
+}
+
+takeLock();
 
 function stampOf(name) {
   const file = join(stamps, name);

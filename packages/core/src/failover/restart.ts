@@ -8,6 +8,9 @@ import { synchronousNames } from './synchronous-names.ts';
 import { raiseTerm } from './triggers.ts';
 import type { View } from './view.ts';
 
+/** A primary that hangs and that nobody can replace gets this many hang timeouts before it is started anew: a restart recovers, and drops every client. */
+const PATIENT_TIMEOUTS = 10;
+
 /** The rule names this member, but its server does not lead (yet, or any more): promote it, start it again, or give the term away. */
 export function becomePrimary(view: View, rule: Rule, server: ServerReport, nowMs: number): readonly Decision[] {
   switch (server.kind) {
@@ -79,7 +82,7 @@ function hung(view: View, rule: Rule, forMs: number, nowMs: number): readonly De
   if (forMs < view.config.hangTimeoutMs) return [];
   const reason = `PostgreSQL of the primary has not answered for ${Math.round(forMs)} ms.`;
   if (couldReplace(view, rule, nowMs)) return [raiseTerm(view, 'primary-unresponsive', forMs, reason)];
-  return forMs >= 2 * view.config.hangTimeoutMs ? [decision({ kind: 'fence' }, `${reason} Nobody can take over: start it anew.`)] : [];
+  return forMs >= PATIENT_TIMEOUTS * view.config.hangTimeoutMs ? [decision({ kind: 'fence' }, `${reason} Nobody can take over: start it anew.`)] : [];
 }
 
 function failing(view: View, rule: Rule, server: Extract<ServerReport, { kind: 'failing' }>, nowMs: number): readonly Decision[] {

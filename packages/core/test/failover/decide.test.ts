@@ -99,6 +99,16 @@ describe('the trigger', () => {
     expect(kinds({ self: 'n1', reports, silentMs: { n2: 5000 } })).toEqual([]);
   });
 
+  it('starts a primary anew that hangs for long, and that nobody can replace', () => {
+    const after = (forMs: number): readonly string[] =>
+      kinds({
+        self: 'n1',
+        reports: healthy({ n1: { kind: 'unresponsive', forMs, was: 'primary' } }),
+        silentMs: { n2: 60_000, n3: 60_000 },
+      });
+    expect([after(14_900), after(15_000)]).toEqual([[], ['fence']]);
+  });
+
   it('is blocked for a primary that still answers, soon after another failover', () => {
     const reports = healthy({ n1: { kind: 'failing', forMs: 2000, was: 'primary', fault: 'disk-full' } });
     const record = {

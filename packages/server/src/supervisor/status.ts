@@ -68,14 +68,17 @@ function verdictOf(inputs: StatusInputs, members: readonly MemberStatus[]): Stat
   const { state, topology } = inputs;
   if (topology.primary.kind !== 'open' && topology.primary.kind !== 'draining') return 'no-primary';
   const wantsProtection = state.durability.mode === 'quorum' && members.length > 1;
-  const complete = members.every(m => isWell(state, m));
+  const complete = members.every(m => isWell(inputs, m));
   return complete && (!wantsProtection || (state.rule?.acks ?? 0) > 0) ? 'healthy' : 'degraded';
 }
 
-function isWell(state: ClusterState, member: MemberStatus): boolean {
+/** A replica that no commit waits for must at least stream: that it runs says nothing of whether anything reaches it. */
+function isWell({ state, reports }: StatusInputs, member: MemberStatus): boolean {
   if (member.role === 'primary') return member.state === 'running';
-  const counts = state.durability.mode === 'quorum' && !state.members[member.id]?.nosync;
-  return member.role === 'replica' && member.state === 'running' && (!counts || member.inCohort);
+  if (member.role !== 'replica' || member.state !== 'running') return false;
+  if (state.durability.mode === 'quorum' && !state.members[member.id]?.nosync) return member.inCohort;
+  const server = reports.get(member.id)?.report.server;
+  return server?.kind === 'replica' && server.receiver?.streaming === true;
 }
 
 function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
@@ -88,7 +91,7 @@ function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], mem
   const replicas = members.filter(m => m.role === 'replica' && m.state === 'running').length;
   const lead = `${primary} is the primary of term ${topology.term} with ${replicas} replica${replicas === 1 ? '' : 's'}`;
   if (verdict === 'healthy') return `${lead}; ${protectionOf(state)}.${paused}`;
-  const troubles = members.filter(m => !isWell(state, m)).map(m => `${m.id} is ${m.detail ?? m.state}`);
+  const troubles = members.filter(m => !isWell(inputs, m)).map(m => `${m.id} is ${m.detail ?? m.state}`);
   return `${lead}; ${[...troubles, protectionOf(state)].join('; ')}.${paused}`;
 }
 

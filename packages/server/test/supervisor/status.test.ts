@@ -134,6 +134,14 @@ describe('a degraded cluster', () => {
       },
       'n2 is cloning, 1.0 MB of 2.0 MB',
     ],
+    [
+      'a replica that no commit waits for gets nothing',
+      {
+        state: { durability: { ...threeMembers().durability, mode: 'async' }, rule: { ...RULE, cohort: [], acks: 0 } },
+        servers: { n3: replica('n3', { receiver: null }) },
+      },
+      'n3 is not streaming',
+    ],
     ['a replica has not been heard of', { ages: { n3: 5000 } }, 'n3 is not heard of'],
     [
       'a replica has stopped',
