@@ -47,7 +47,9 @@ function takeLock() {
     }
     if (!told) process.stderr.write('Another command prepares this checkout; waiting for it…\n');
     if (Date.now() > until) {
-      process.stderr.write(`error: another command has been preparing this checkout for too long; if there is none, remove ${lockDirectory}.\n`);
+      process.stderr.write(
+        `error: another command has been preparing this checkout for too long; if there is none, remove ${lockDirectory}.\n`,
+      );
       process.exit(1);
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);

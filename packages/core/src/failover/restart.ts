@@ -82,7 +82,9 @@ function hung(view: View, rule: Rule, forMs: number, nowMs: number): readonly De
   if (forMs < view.config.hangTimeoutMs) return [];
   const reason = `PostgreSQL of the primary has not answered for ${Math.round(forMs)} ms.`;
   if (couldReplace(view, rule, nowMs)) return [raiseTerm(view, 'primary-unresponsive', forMs, reason)];
-  return forMs >= PATIENT_TIMEOUTS * view.config.hangTimeoutMs ? [decision({ kind: 'fence' }, `${reason} Nobody can take over: start it anew.`)] : [];
+  return forMs >= PATIENT_TIMEOUTS * view.config.hangTimeoutMs
+    ? [decision({ kind: 'fence' }, `${reason} Nobody can take over: start it anew.`)]
+    : [];
 }
 
 function failing(view: View, rule: Rule, server: Extract<ServerReport, { kind: 'failing' }>, nowMs: number): readonly Decision[] {
