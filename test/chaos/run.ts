@@ -81,8 +81,7 @@ async function befall(
   const workload = new Workload(cluster.url, () => directUrl(cluster));
   await workload.prepare();
   workload.start({ writers: 4, readers: 3, direct: scope === 'all' ? 1 : 0 });
-  const faults = await inflictAll(cluster, planOf(scope, seed, canFillDisks), durationMs, onLine);
-  await workload.stop();
+  const faults = await inflictAll(cluster, planOf(scope, seed, canFillDisks), durationMs, onLine).finally(() => workload.stop());
   const events = await allEvents(cluster);
   const history: History = {
     appends: workload.appends,

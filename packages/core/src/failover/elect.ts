@@ -8,6 +8,7 @@ import {
   changeStore,
   couldReplace,
   decision,
+  isLive,
   isMyTurn,
   leaseMarginMs,
   liveCandidates,
@@ -35,7 +36,8 @@ function answerElection(view: View, rule: Rule, nowMs: number): readonly Decisio
   if (server?.kind !== 'stopped' || !repairDue(view, nowMs)) return [];
   // A clean stop answers as it is, and starting would take that answer back for a while. A crashed primary whose replicas can do without it
   // would only take the processor from them, and its agent, busy with the start, could not end the election that it asked for.
-  const isNeedless = (server.cleanShutdown && !server.crashed) || (rule.primary === view.self && couldReplace(view, rule, nowMs));
+  const isReplaced = rule.primary === view.self && !isStalled(view) && couldReplace(view, rule, nowMs);
+  const isNeedless = (server.cleanShutdown && !server.crashed) || isReplaced;
   const waitMs = isNeedless ? view.config.electionTimeoutMs / 2 : 0;
   if (nowMs - view.local.seen.proposalAtMs < waitMs) return [];
   return [decision({ kind: 'start-isolated' }, `Term ${term} recruits: start as an isolated replica to see where its WAL ends.`, { term })];
@@ -58,11 +60,27 @@ function endElection(view: View, rule: Rule, nowMs: number): readonly Decision[]
   return [alarm(rule.acks === 0 ? 'needs-accept-data-loss' : 'election-needs-members', { term, missing: missing.join(', ') })];
 }
 
-/** A little patience for live replicas that have not answered yet: they are the new cohort. */
+/**
+ * A little patience for live replicas that have not answered yet: they are the new cohort. And some more for a primary that only lacked
+ * acknowledgements, and has stepped down for others to give them: what it wrote since would have to be thrown away under another one.
+ */
 function awaitsMore(view: View, rule: Rule, recruits: readonly Recruit[], nowMs: number): boolean {
-  if (nowMs - view.local.seen.proposalAtMs >= 2 * view.config.heartbeatMs) return false;
+  const sinceMs = nowMs - view.local.seen.proposalAtMs;
   const answered = idsOf(recruits);
+  if (isStalled(view) && !answered.has(rule.primary) && canAnswer(view, rule.primary, nowMs))
+    return sinceMs < view.config.electionTimeoutMs;
+  if (sinceMs >= 2 * view.config.heartbeatMs) return false;
   return liveCandidates(view, rule, nowMs).some(id => !answered.has(id) && reportOf(view, id)?.server.kind === 'replica');
+}
+
+/** The present election was asked for since a term could not be established, not since its primary was gone. */
+function isStalled(view: View): boolean {
+  return view.state.proposal?.trigger === 'election-stalled';
+}
+
+function canAnswer(view: View, id: MemberId, nowMs: number): boolean {
+  const kind = reportOf(view, id)?.server.kind;
+  return isLive(view, id, nowMs) && kind !== undefined && kind !== 'absent' && kind !== 'unresponsive' && kind !== 'failing';
 }
 
 type Choice =
@@ -71,12 +89,13 @@ type Choice =
   | { readonly kind: 'none' };
 
 /**
- * The recruit whose WAL goes furthest, of a set that suffices by itself. The old primary and members that must not lead are left
- * out if the others suffice without them.
+ * The recruit whose WAL goes furthest, of a set that suffices by itself. The old primary (unless its term only stalled) and members that must not
+ * lead are left out if the others suffice without them.
  */
 function choose(view: View, rule: Rule, recruits: readonly Recruit[], nowMs: number): Choice {
   const leaders = recruits.filter(recruit => mayLead(view.state.members[recruit.id]));
-  for (const set of [leaders.filter(recruit => recruit.id !== rule.primary), leaders, recruits]) {
+  const others = leaders.filter(recruit => recruit.id !== rule.primary);
+  for (const set of isStalled(view) ? [leaders, recruits] : [others, leaders, recruits]) {
     if (!mayElect(rule, idsOf(set))) continue;
     const end = furthest(set)!;
     const best = set.filter(recruit => comparePositions(recruit.end, end) === 0);

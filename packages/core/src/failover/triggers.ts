@@ -86,11 +86,23 @@ function vetoOf(view: View, rule: Rule, nowMs: number): string | null {
   return null;
 }
 
-/** A primary that cannot establish its term, with others about that could help: the next term takes those into its cohort. */
+/** A term that is not established waits at most this many times as long as the first of its row. */
+const LONGEST_STALL = 16;
+
+/**
+ * A primary that cannot establish its term: the next term may have others in its cohort. At once when there are some that could help; else each term of
+ * a row waits twice as long as the one before, since a copy that is being made, or a replica that must be cloned anew, starts over with each of them.
+ */
 export function establishingStalled(view: View, rule: Rule, nowMs: number): Decision | null {
   const waitedMs = nowMs - view.local.seen.ruleAtMs;
-  if (rule.established || waitedMs < 2 * view.config.electionTimeoutMs) return null;
-  const helpers = liveCandidates(view, rule, nowMs).filter(id => maySync(view.state.members[id]) && !rule.cohort.includes(id));
-  if (helpers.length === 0 && view.state.durability.whenAlone === 'block') return null;
+  const leastMs = 2 * view.config.electionTimeoutMs;
+  if (rule.established || waitedMs < leastMs) return null;
+  // One that still copies, or starts, would not be recruited in time: the next term would have no more in its cohort than this one.
+  const helpers = liveCandidates(view, rule, nowMs).filter(
+    id => maySync(view.state.members[id]) && !rule.cohort.includes(id) && reportOf(view, id)?.server.kind === 'replica',
+  );
+  const isAlone = helpers.length === 0;
+  if (isAlone && view.state.durability.whenAlone === 'block') return null;
+  if (isAlone && waitedMs < leastMs * Math.min(LONGEST_STALL, 2 ** (rule.before.length - 1))) return null;
   return raiseTerm(view, 'election-stalled', waitedMs, `Term ${rule.term} was not established for ${Math.round(waitedMs)} ms.`);
 }

@@ -3,7 +3,7 @@ import { MUTATIONS } from './mutations.ts';
 import { runSeed } from './run.ts';
 
 /** Far below what a run of the whole suite tries. */
-const WITHIN_SEEDS = 2500;
+const WITHIN_SEEDS = 4000;
 
 /** What each deliberate fault is caught by. A fault that only keeps the cluster from healing was not caught where it hurts. */
 const CAUGHT_BY: Readonly<Record<string, readonly string[]>> = {

@@ -4,6 +4,7 @@ import {
   type Account,
   chooseAccount,
   DEFAULT_SETTINGS,
+  diskBytes,
   embeddedProvider,
   giveTo,
   installTls,
@@ -11,6 +12,7 @@ import {
   PostgresServer,
   systemProvider,
   type TlsSources,
+  walLimits,
 } from '../postgres/index.ts';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
@@ -63,7 +65,7 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
   await giveTo(account, directory);
   const tlsDirectory = options.tls ? join(directory, 'tls') : null;
   if (options.tls && tlsDirectory) await installTls(account, options.tls, tlsDirectory);
-  const settings = { ...DEFAULT_SETTINGS, port, listenAddress: host, tlsDirectory };
+  const settings = { ...DEFAULT_SETTINGS, ...walLimits(await diskBytes(directory)), port, listenAddress: host, tlsDirectory };
   const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
   const server: PostgresServer = new PostgresServer(spec, exit =>
     agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`),

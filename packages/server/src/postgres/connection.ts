@@ -65,15 +65,20 @@ export class OpenedConnection implements Connection {
   readonly socket: Socket = new Socket();
   readonly #endpoint: Endpoint;
   #stopped: unknown = null;
+  #isBroken = false;
 
   constructor(endpoint: Endpoint, applicationName: string = OBSERVER_NAME) {
     this.#endpoint = endpoint;
     this.client = newClient(endpoint, applicationName, this.socket);
+    // Every failure is also reported by the call that it interrupts, if there is one.
+    this.client.on('error', () => {
+      this.#isBroken = true;
+    });
   }
 
   /** Whether it can be used no more: the server or we ourselves have ended it. */
   get isClosed(): boolean {
-    return this.socket.destroyed || this.socket.readableEnded || this.socket.writableEnded;
+    return this.#isBroken || this.socket.destroyed || this.socket.readableEnded || this.socket.writableEnded;
   }
 
   /** One use within its own deadline; when that passes, or the signal comes, the connection is gone. Throws as withConnection does. */
@@ -123,10 +128,7 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
     types: AS_TEXT,
     stream: () => socket,
   };
-  const client = new pg.Client(config);
-  // Every failure is also reported by the call that it interrupts.
-  client.on('error', () => undefined);
-  return client;
+  return new pg.Client(config);
 }
 
 function unresponsive({ host, port }: Endpoint, deadlineMs: number): PostgresError {
@@ -156,6 +158,8 @@ function translate({ host, port }: Endpoint, error: unknown): unknown {
     return new PostgresError('query-failed', `${at}: ${message}`, { cause: error, ...(error.detail ? { detail: error.detail } : {}) });
   }
   if (NETWORK_ERRORS.has(errnoOf(error) ?? '')) return new PostgresError('connection-refused', `${at}: ${message}`, { cause: error });
-  if (message.startsWith('Connection terminated')) return new PostgresError('server-not-accepting', `${at}: ${message}`, { cause: error });
+  // pg's own words for a connection that ended during a query, or before it.
+  if (message.startsWith('Connection terminated') || message.includes('is not queryable'))
+    return new PostgresError('server-not-accepting', `${at}: ${message}`, { cause: error });
   return error;
 }

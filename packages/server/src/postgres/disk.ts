@@ -16,6 +16,8 @@ export type DiskReport =
 
 const PROBE_FILE = 'understudy.probe';
 const PROBE_BYTES = 8192;
+/** A disk with less room than a WAL segment is full to PostgreSQL, however well it takes a small file: the next segment ends it. */
+const LEAST_FREE_BYTES = 16 * 1024 ** 2;
 
 /**
  * Probes the disk under a data directory. At most one probe is under way: on a disk that does not answer each would hold one of Node's
@@ -50,6 +52,12 @@ export class DiskProbe {
   }
 }
 
+/** The size of the file system of `path`. */
+export async function diskBytes(path: string): Promise<number> {
+  const { blocks, bsize } = await statfs(path);
+  return blocks * bsize;
+}
+
 /** Bytes that an unprivileged account may still write on the file system of `path`. */
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
@@ -60,8 +68,8 @@ async function writeAndSync(directory: string, account: Account | null): Promise
   const began = monotonicMs();
   try {
     const free = await freeBytes(directory);
-    // As root we could write into what the file system keeps back from PostgreSQL.
-    if (free < PROBE_BYTES) return { kind: 'full', freeBytes: free };
+    // Also as root, who could write into what the file system keeps back from PostgreSQL.
+    if (free < LEAST_FREE_BYTES) return { kind: 'full', freeBytes: free };
     const path = join(directory, PROBE_FILE);
     const file = await open(path, 'w', 0o600);
     try {

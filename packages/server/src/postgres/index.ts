@@ -6,7 +6,7 @@ export { type Account, chooseAccount, giveTo } from './account.ts';
 export { type BackupAbout, readAbout, takeBackup, verifyBackup } from './backup.ts';
 export { clone } from './clone.ts';
 export type { Credentials } from './credentials.ts';
-export type { DiskReport } from './disk.ts';
+export { type DiskReport, diskBytes } from './disk.ts';
 export { archiveDivergedWal } from './diverged-wal.ts';
 export { PostgresError } from './errors.ts';
 export { initialize } from './initialize.ts';
@@ -18,7 +18,7 @@ export { detectVersion, embeddedProvider, type Provider, systemProvider } from '
 export type { ServerSpec } from './replication.ts';
 export { rewind } from './rewind.ts';
 export { PostgresServer, type StartAs } from './server.ts';
-export { DEFAULT_SETTINGS, type Upstream } from './settings.ts';
+export { DEFAULT_SETTINGS, type Upstream, walLimits } from './settings.ts';
 export type { SynchronousNames } from './synchronous-names.ts';
 export { installTls, type TlsSources } from './tls-files.ts';
 export { readVitals, type Vitals, waitedSince } from './vitals.ts';

@@ -31,6 +31,8 @@ export interface ServerSettings {
   readonly maxConnections: number;
   readonly sharedBuffersMb: number;
   readonly walLevel: 'replica' | 'logical';
+  /** max_wal_size, in MiB: how much WAL a checkpoint may be put off for. */
+  readonly maxWalMb: number;
   /** max_slot_wal_keep_size: what the slots of absent members may hold back, in MiB. */
   readonly slotWalKeepMb: number;
   /** wal_keep_size, in MiB: kept for members without a slot. */
@@ -44,10 +46,22 @@ export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   maxConnections: 200,
   sharedBuffersMb: 128,
   walLevel: 'logical',
+  maxWalMb: 2048,
   slotWalKeepMb: 4096,
   walKeepMb: 128,
   tlsDirectory: null,
 };
+
+/** How much WAL may lie about on a disk of this size: the defaults, and on a small disk a part of it, so that WAL alone does not fill it. */
+export function walLimits(diskSizeBytes: number): Pick<ServerSettings, 'maxWalMb' | 'slotWalKeepMb' | 'walKeepMb'> {
+  const share = (part: number, leastMb: number, mostMb: number): number =>
+    Math.min(mostMb, Math.max(leastMb, Math.floor((diskSizeBytes * part) / 1024 ** 2)));
+  return {
+    maxWalMb: share(0.1, 96, DEFAULT_SETTINGS.maxWalMb),
+    slotWalKeepMb: share(0.25, 96, DEFAULT_SETTINGS.slotWalKeepMb),
+    walKeepMb: share(0.05, 32, DEFAULT_SETTINGS.walKeepMb),
+  };
+}
 
 export const REPLICATION_ROLE = 'understudy_replication';
 
@@ -96,7 +110,7 @@ export function renderDefaults(settings: ServerSettings): string {
     // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
     ['wal_writer_delay', '10ms'],
     ['checkpoint_timeout', '5min'],
-    ['max_wal_size', '2GB'],
+    ['max_wal_size', `${settings.maxWalMb}MB`],
     ['log_line_prefix', '%m [%p] %q%u@%d '],
     ['log_checkpoints', 'off'],
     ['log_min_messages', 'warning'],

@@ -8,6 +8,7 @@ import {
   readReplicationSettings,
   renderConfig,
   type ReplicationSettings,
+  walLimits,
 } from '../../src/postgres/settings.ts';
 import { withoutSettings } from '../../src/postgres/settings-files.ts';
 
@@ -72,4 +73,16 @@ describe('conninfo', () => {
 test('only settings that failover rests on are taken out of postgresql.auto.conf', () => {
   const text = "# comment\nwork_mem = '5MB'\nSynchronous_Standby_Names = ''\nfsync='off'\nmy.setting = 'x'\n";
   expect(withoutSettings(text, ownedSettings(18))).toBe("# comment\nwork_mem = '5MB'\nmy.setting = 'x'\n");
+});
+
+describe('how much WAL may lie about', () => {
+  const GIB = 1024 ** 3;
+
+  test.each([
+    ['a large disk: the defaults', 500 * GIB, { maxWalMb: 2048, slotWalKeepMb: 4096, walKeepMb: 128 }],
+    ['a small one: a part of it', 4 * GIB, { maxWalMb: 409, slotWalKeepMb: 1024, walKeepMb: 128 }],
+    ['a tiny one: what PostgreSQL needs at least', GIB / 4, { maxWalMb: 96, slotWalKeepMb: 96, walKeepMb: 32 }],
+  ])('%s', (_name, bytes, limits) => {
+    expect(walLimits(bytes)).toEqual(limits);
+  });
 });
