@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../support/cluster.ts';
 
-const SIZE = '768m';
+/** Room for what the workload writes in an hour, twice: a new copy is made beside the old one. */
+const SIZE = '2g';
 
 /**
  * Gives each member of a stopped cluster a small disk of its own (a file system in memory), so that one can be filled. Returns how to take them away again,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { columnsOf, SAMPLE_WINDOW_MS, SAMPLES_MAX, type Sample, withSample } from '../src/model/samples.ts';
+import { columnsOf, SAMPLE_WINDOW_MS, SAMPLES_MAX, type Sample, withPast, withSample } from '../src/model/samples.ts';
 import { memberOf, statusOf } from './fixtures.ts';
 
 function routed(reads: Record<string, number>, writes: number, pid = 7) {
@@ -75,6 +75,27 @@ describe('samples', () => {
       [1, 2],
       [0, 0],
       [null, null],
+    ]);
+  });
+});
+
+describe('what was before the page was opened', () => {
+  const past = (atMs: number, writes: number) => ({
+    atMs,
+    primary: 'n1',
+    routerPid: 7,
+    writes,
+    reads: {},
+    lag: { n2: { bytes: 8, ms: 1 } },
+  });
+
+  it('goes in front, with its rates, and not again what the page has seen itself', () => {
+    const own = taken([4000, routed({}, 40)]);
+    const all = withPast(own, [past(1000, 10), past(3000, 30), past(4000, 40), past(5000, 50)]);
+    expect(all.map(({ atMs, rates }) => [atMs, rates?.writes ?? null])).toEqual([
+      [1000, null],
+      [3000, 10],
+      [4000, null],
     ]);
   });
 });

@@ -3,6 +3,7 @@ import type {
   ErrorAnswer,
   HistoryAnswer,
   PlanAnswer,
+  SamplesAnswer,
   StatementSample,
   StatusDocument,
   TourDocument,
@@ -45,6 +46,10 @@ export async function fetchStatus(): Promise<StatusDocument> {
 
 export async function fetchHistory(): Promise<HistoryAnswer> {
   return (await ask('history')) as HistoryAnswer;
+}
+
+export async function fetchSamples(): Promise<SamplesAnswer> {
+  return (await ask('samples')) as SamplesAnswer;
 }
 
 /** Null when the operation does the same in every state of the cluster. */

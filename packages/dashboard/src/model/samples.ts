@@ -1,13 +1,7 @@
-import type { StatusDocument } from '../../../server/src/api/types.ts';
+import type { StatusDocument, StatusSample } from '../../../server/src/api/types.ts';
 
 /** What is kept of one status document for the charts and the rates. */
-export interface Sample {
-  readonly atMs: number;
-  readonly primary: string | null;
-  readonly routerPid: number | null;
-  readonly writes: number;
-  readonly reads: Readonly<Record<string, number>>;
-  readonly lag: Readonly<Record<string, { readonly bytes: number | null; readonly ms: number | null }>>;
+export interface Sample extends StatusSample {
   readonly rates: Rates | null;
 }
 
@@ -48,7 +42,19 @@ function sampleOf(earlier: readonly Sample[], status: StatusDocument, atMs: numb
     lag,
     rates: null,
   };
-  const base = earlier.findLast(sample => sample.atMs <= atMs - RATE_SPAN_MS);
+  return rated(earlier, bare);
+}
+
+/** What was seen before the page was opened, in front of what it has seen itself. */
+export function withPast(samples: readonly Sample[], past: readonly StatusSample[]): readonly Sample[] {
+  const since = samples[0]?.atMs ?? Number.POSITIVE_INFINITY;
+  const earlier: Sample[] = [];
+  for (const sample of past) if (sample.atMs < since) earlier.push(rated(earlier, { ...sample, rates: null }));
+  return [...earlier, ...samples].slice(-SAMPLES_MAX);
+}
+
+function rated(earlier: readonly Sample[], bare: Sample): Sample {
+  const base = earlier.findLast(sample => sample.atMs <= bare.atMs - RATE_SPAN_MS);
   return base ? { ...bare, rates: ratesBetween(base, bare) } : bare;
 }
 

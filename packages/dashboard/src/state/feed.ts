@@ -1,8 +1,8 @@
 import type { ClusterEvent, EventKind } from '@understudy/core/cluster';
 import { batch } from '@preact/signals';
-import { ApiError, fetchHistory, fetchStatus, readEvents } from '../api/client.ts';
+import { ApiError, fetchHistory, fetchSamples, fetchStatus, readEvents } from '../api/client.ts';
 import { withEvents } from '../model/events.ts';
-import { withSample } from '../model/samples.ts';
+import { withPast, withSample } from '../model/samples.ts';
 import * as store from './store.ts';
 
 const POLL_MS = 1000;
@@ -25,6 +25,7 @@ export function startFeed(): void {
     if (news.some(event => CHANGES_HISTORY.has(event.kind))) void refreshHistory();
   });
   void refreshHistory();
+  void fetchPast();
   document.addEventListener('visibilitychange', () => poller.hurry());
 }
 
@@ -82,6 +83,12 @@ function lose(error: unknown): void {
 async function refreshHistory(): Promise<void> {
   const answer = await fetchHistory().catch(() => null);
   if (answer) store.history.value = answer.terms;
+}
+
+/** The charts begin with what was before the page was opened; without it they begin empty. */
+async function fetchPast(): Promise<void> {
+  const answer = await fetchSamples().catch(() => null);
+  if (answer) store.samples.value = withPast(store.samples.value, answer.samples);
 }
 
 async function followEvents(onEvents: (events: readonly ClusterEvent[]) => void): Promise<never> {

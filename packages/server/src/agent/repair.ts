@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { formatLsn, type Lsn, type Operation } from '@understudy/core/cluster';
 import { type Action, slotName } from '@understudy/core/failover';
 import { archiveDivergedWal, clone, PostgresError, rewind } from '../postgres/index.ts';
@@ -22,6 +22,9 @@ export async function takeClone(context: PerformerContext, from: Source, signal:
     slotName: slotName(member),
     onProgress: progress => onProgress({ kind: 'cloning', ...progress }),
     signal,
+  }).catch(async (error: unknown) => {
+    if (error instanceof PostgresError && error.code === 'disk-full') await makeRoom(context, from);
+    throw error;
   });
   await rm(replacedDirectory(context), { recursive: true, force: true });
   say('clone-finished', `${member} has a verified copy of ${from.primary} (${files} files).`, { bytes, files });
@@ -88,6 +91,21 @@ async function tryRewind({ server, member, say }: PerformerContext, action: Sour
     say('decision', `The rewind of ${member} was cut off; it is cloned anew: ${error.message}`);
     return false;
   }
+}
+
+/**
+ * A copy did not fit beside the data that it is to replace. That was kept for comfort: the leader of the term holds all that counts, and what diverged
+ * was set aside. Without it the next attempt may fit, and otherwise none ever would.
+ */
+async function makeRoom(context: PerformerContext, from: Source): Promise<void> {
+  const replaced = replacedDirectory(context);
+  const isThere = await stat(replaced).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return;
+  await rm(replaced, { recursive: true, force: true });
+  context.say('decision', `There was no room for a copy of ${from.primary} beside the old data of ${context.member}, which was removed.`);
 }
 
 function replacedDirectory({ server }: PerformerContext): string {

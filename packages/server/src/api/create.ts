@@ -92,6 +92,7 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
   app.get('/statements', refuseCrossSite(), requireToken(facade.token), c =>
     c.body(statementStream(facade, options.keepAliveMs ?? KEEP_ALIVE_MS), 200, STREAM_HEADERS),
   );
+  app.get('/samples', c => c.json({ samples: facade.samples() }));
   app.get('/history', c => c.json({ terms: facade.state().history }));
   app.get('/events', c => events(c, facade, options.keepAliveMs ?? KEEP_ALIVE_MS));
   app.get('/plan', c => {

@@ -1,6 +1,6 @@
 import type { ClusterEvent, ClusterState, MemberId } from '@understudy/core/cluster';
 import type { StatementSample, Topology } from '@understudy/core/routing';
-import type { StatusDocument, TourChapter, TourDocument } from './types.ts';
+import type { StatusDocument, StatusSample, TourChapter, TourDocument } from './types.ts';
 
 /** Something that an operator asks for. */
 export type OperationRequest =
@@ -23,6 +23,8 @@ export interface OperationResult {
 /** All that the HTTP API (and by it the CLI and the dashboard) may ask of a running cluster. */
 export interface ClusterFacade {
   status(): StatusDocument;
+  /** What the status was over the last minutes, oldest first. */
+  samples(): readonly StatusSample[];
   state(): ClusterState;
   /** What routers may send where. */
   topology(): Topology;

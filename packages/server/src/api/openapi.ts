@@ -9,6 +9,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Status: schemas.statusSchema,
   Events: schemas.eventsSchema,
   History: schemas.historySchema,
+  Samples: schemas.samplesSchema,
   Topology: schemas.topologySchema,
   Plan: schemas.planSchema,
   Health: schemas.healthSchema,
@@ -116,6 +117,7 @@ function readingPaths(): Json {
       'Who may be sent what, for routers in applications. With `after` (a version) and `wait` (milliseconds) it answers at the next change.',
       json('Topology', 'The topology and its version.'),
     ),
+    '/samples': get('Lag and traffic over the last five minutes, one sample a second.', json('Samples', 'Oldest first.')),
     '/history': get('How each term came to be.', json('History', 'The last terms.')),
     '/plan': get('What an operation would do now. Touches nothing.', json('Plan', 'The plan.'), [
       { ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica'] }), required: true },

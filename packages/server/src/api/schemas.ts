@@ -89,6 +89,21 @@ export const historySchema: z.ZodType<types.HistoryAnswer> = z.strictObject({
   ),
 });
 
+const lagNow = z.strictObject({ bytes: count.nullable(), ms: milliseconds.nullable() });
+
+export const samplesSchema: z.ZodType<types.SamplesAnswer> = z.strictObject({
+  samples: z.array(
+    z.strictObject({
+      atMs: z.number(),
+      primary: memberId.nullable(),
+      routerPid: count.nullable(),
+      writes: count,
+      reads: z.record(memberId, count),
+      lag: z.record(memberId, lagNow),
+    }),
+  ),
+});
+
 const routableServer = z.strictObject({
   id: memberId,
   host: z.string(),

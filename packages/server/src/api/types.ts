@@ -83,6 +83,21 @@ export interface HistoryAnswer {
   readonly terms: readonly TermRecord[];
 }
 
+/** What is kept of one status document. Counters of statements are since the router began (`routerPid`). */
+export interface StatusSample {
+  readonly atMs: number;
+  readonly primary: string | null;
+  readonly routerPid: number | null;
+  readonly writes: number;
+  readonly reads: Readonly<Record<string, number>>;
+  readonly lag: Readonly<Record<string, { readonly bytes: number | null; readonly ms: number | null }>>;
+}
+
+/** GET /samples: the last minutes, one a second, oldest first. */
+export interface SamplesAnswer {
+  readonly samples: readonly StatusSample[];
+}
+
 /** GET /topology: what routers may send where. `version` changes with it; positions are in PostgreSQL's text form. */
 export interface TopologyAnswer {
   readonly version: string;

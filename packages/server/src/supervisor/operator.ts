@@ -11,7 +11,8 @@ import {
 } from '@understudy/core/cluster';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
-import type { MemberStatus, StatusDocument } from '../api/types.ts';
+import { StatusSamples } from '../api/status-samples.ts';
+import type { MemberStatus, StatusDocument, StatusSample } from '../api/types.ts';
 import type { StatementSample } from '@understudy/core/routing';
 import { withConnection } from '../postgres/connection.ts';
 import { SUPERUSER } from '../postgres/credentials.ts';
@@ -46,9 +47,11 @@ export interface OperatorPorts {
 export class Operator implements ClusterFacade {
   readonly tour: Tour;
   readonly #ports: OperatorPorts;
+  readonly #samples: StatusSamples;
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports;
+    this.#samples = new StatusSamples(ports.status);
     this.tour = new Tour(this, ports.newMembers.where);
   }
 
@@ -58,6 +61,15 @@ export class Operator implements ClusterFacade {
 
   status(): StatusDocument {
     return this.#ports.status();
+  }
+
+  samples(): readonly StatusSample[] {
+    return this.#samples.all;
+  }
+
+  /** Looks no more. */
+  close(): void {
+    this.#samples.stop();
   }
 
   state(): ClusterState {

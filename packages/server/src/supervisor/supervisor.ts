@@ -9,7 +9,6 @@ import {
   UnderstudyError,
 } from '@understudy/core/cluster';
 import { type DrainClock, LagClock, type Topology, topologyOf } from '@understudy/core/routing';
-import type { ClusterFacade } from '../api/facade.ts';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import { EventLog } from './event-log.ts';
@@ -47,7 +46,7 @@ export interface SupervisorOptions {
 export class Supervisor {
   /** Resolves with an exit code when everything has stopped. */
   readonly whenStopped: Promise<number>;
-  readonly facade: ClusterFacade;
+  readonly facade: Operator;
   readonly #cluster: PreparedCluster;
   readonly #options: SupervisorOptions;
   readonly #events: EventLog;
@@ -186,6 +185,7 @@ export class Supervisor {
       await this.#proxy?.stop();
       await this.#stopMembers();
       this.#unwatch?.();
+      this.facade.close();
       await this.#api?.close();
       await store.close();
     } finally {

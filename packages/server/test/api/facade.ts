@@ -3,6 +3,8 @@ import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
 import type { StatementSample } from '@understudy/core/routing';
 import type { TourDocument, TourDoor } from '../../src/api/index.ts';
+import { sampleOf } from '../../src/api/status-samples.ts';
+import type { StatusSample } from '../../src/api/types.ts';
 import { status } from '../support/status.ts';
 
 const TOUR: TourDocument = {
@@ -45,6 +47,10 @@ export class RecordedCluster implements ClusterFacade {
 
   topology(): Topology {
     return this.known;
+  }
+
+  samples(): readonly StatusSample[] {
+    return [sampleOf(this.document, 1000)];
   }
 
   state(): ClusterState {
