@@ -107,7 +107,7 @@ const proxy = z.strictObject({
   workers: whole(1, 64)
     .nullable()
     .default(null)
-    .describe('Threads that serve clients; without it as many as fit the machine. They share the limits below.'),
+    .describe('Threads that serve clients; one where it is not set. They share the limits below.'),
   maxClients: whole(1, 100_000).default(10_000).describe('The most client connections at a time.'),
   maxHeld: whole(1, 100_000).default(10_000).describe('The most statements that wait for a primary at a time.'),
   holdTimeoutMs: milliseconds.default(30_000).describe('How long a statement waits for a primary before the client gets an error.'),

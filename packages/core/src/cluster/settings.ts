@@ -37,7 +37,7 @@ export interface ProxySettings {
   readonly idleTimeoutMs: number;
   readonly idleInTransactionTimeoutMs: number;
   readonly queryTimeoutMs: number;
-  /** Null: as many as fit the machine. */
+  /** Null: one. */
   readonly workers: number | null;
   readonly maxClients: number;
   readonly maxHeld: number;

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
 import type { ToProxy } from './messages.ts';
@@ -16,7 +15,7 @@ function main(): void {
     const said = message as ToProxy;
     if (begun || said.kind !== 'begin') return;
     begun = true;
-    const workers = workersFor(said.options, availableParallelism());
+    const workers = workersFor(said.options);
     if (workers === 1) serveProxy(said, link, onlyPlace());
     else void new WorkerHub({ begin: said, link, slots: workers, program: threadProgram(), exit: process.exit }).start();
   });

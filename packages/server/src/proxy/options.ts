@@ -7,7 +7,7 @@ export interface ProxyOptions {
   /** Address to listen on, and port; 0 takes a free one. */
   readonly host: string;
   readonly port: number;
-  /** Threads that serve clients; null: as many as fit the machine, see {@link workersFor}. */
+  /** Threads that serve clients; null: see {@link workersFor}. */
   readonly workers: number | null;
   /** The role that looks up secrets (it may call understudy.user_secret), asks for log positions and is used for nothing else. */
   readonly router: { readonly user: string; readonly password: string; readonly database: string };
@@ -118,9 +118,9 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   maxRetryBytes: 256 * 1024,
 };
 
-/** Threads for a machine with so many processors. */
-export function workersFor({ workers }: Pick<ProxyOptions, 'workers'>, processors: number): number {
-  return workers ?? Math.min(1, processors);
+/** One, where nothing else is said: where router and servers share a few processors, another thread would take its time from the servers. */
+export function workersFor({ workers }: Pick<ProxyOptions, 'workers'>): number {
+  return workers ?? 1;
 }
 
 /** What one of several workers is told: connections to servers, and waits for them, are shared out. Clients are counted together. */
