@@ -13,7 +13,13 @@ export default defineConfig({
     projects: [
       project(
         'unit',
-        ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts', '!packages/*/test/integration/**', '!packages/core/test/sim/**'],
+        [
+          'packages/*/test/**/*.test.ts',
+          'bench/test/**/*.test.ts',
+          'examples/*/test/**/*.test.ts',
+          '!packages/*/test/integration/**',
+          '!packages/core/test/sim/**',
+        ],
         30_000,
       ),
       // Run by `npm run clients`: it installs the drivers first.
