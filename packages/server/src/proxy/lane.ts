@@ -35,14 +35,20 @@ export interface LaneRead {
 
 /** An answer larger than this is not kept in memory: the read is run alone, where the client's own pace counts. */
 const MAX_ANSWER_BYTES = 256 * 1024;
-/** Reads under way at once: at first, at least and at most. The number follows how long they take. */
-const DEPTH_START = 16;
+/** Reads under way at once, at least and at most. */
 const DEPTH_MIN = 4;
-const DEPTH_MAX = 64;
-/** A read should be through within this; else fewer are let in. */
-const GOOD_SOJOURN_MS = 20;
+const DEPTH_MAX = 256;
+/**
+ * A read should be through within this. How many are let in follows from how long the server works on each, not from how long they wait: where many wait
+ * since the machine has no more to give, a connection for each of them would take even that away.
+ */
+const GOOD_SOJOURN_MS = 50;
+/** What a read is taken to cost before the lane has seen any. */
+const FIRST_SERVICE_MS = 1;
+/** Weight of the newest read in the moving average. */
+const SERVICE_WEIGHT = 1 / 16;
 /** Once the first read has kept the others waiting for so long, they go elsewhere. */
-const STALL_MS = 50;
+const STALL_MS = 100;
 
 /**
  * A server connection that many clients' autocommit reads share at the same time, as a pipeline with one Sync each. Answers come in the order
@@ -56,7 +62,7 @@ export class Lane implements ServerConnectionOwner {
   readonly #onClosed: (lane: Lane) => void;
   /** When the first read came to the head. */
   #headSinceMs = 0;
-  #limit = DEPTH_START;
+  #serviceMs = FIRST_SERVICE_MS;
   /** No more reads: the lane ends when those on it are answered. */
   closing = false;
   emptySinceMs: number = performance.now();
@@ -74,7 +80,7 @@ export class Lane implements ServerConnectionOwner {
   }
 
   hasRoom(nowMs: number): boolean {
-    if (this.closing || this.connection.lost || this.#reads.size >= this.#limit) return false;
+    if (this.closing || this.connection.lost || this.#reads.size >= depthFor(this.#serviceMs)) return false;
     // Somebody waits for a connection of his own: the lane runs empty and is given to him.
     if ((this.connection.pool?.waitingCount ?? 0) > 0) return false;
     return this.#reads.size === 0 || nowMs - this.#headSinceMs < STALL_MS;
@@ -92,7 +98,6 @@ export class Lane implements ServerConnectionOwner {
   /** Lets the others go elsewhere when the first one takes too long. */
   shedIfStalled(nowMs: number): void {
     if (this.#reads.size === 0 || nowMs - this.#headSinceMs < STALL_MS) return;
-    this.#limit = DEPTH_MIN;
     let first = true;
     for (const read of this.#reads) {
       if (!first) leave(read, this.connection, 'shed');
@@ -163,18 +168,13 @@ export class Lane implements ServerConnectionOwner {
     closeRange(read);
     this.#reads.shift();
     this.#headSinceMs = now;
-    this.#adapt(now - read.sentAtMs);
+    this.#serviceMs += (serviceMs - this.#serviceMs) * SERVICE_WEIGHT;
     if (this.#reads.size === 0) this.emptySinceMs = now;
     const { rider } = read;
     read.rider = null;
     if (rider !== null && read.refusal !== null) rider.onLaneRefusal(read, this.connection, read.refusal);
     else if (rider !== null) rider.onLaneAnswer(read, this.connection, serviceMs);
     if (this.#reads.size === 0) this.#onEmpty(this);
-  }
-
-  #adapt(sojournMs: number): void {
-    if (sojournMs > GOOD_SOJOURN_MS) this.#limit = Math.max(DEPTH_MIN, this.#limit / 2);
-    else if (this.#limit < DEPTH_MAX) this.#limit += 0.25;
   }
 
   onAside(_from: ServerConnection, type: number, chunk: Buffer, start: number, end: number): void {
@@ -191,6 +191,11 @@ export class Lane implements ServerConnectionOwner {
     this.#onClosed(this);
     for (const read of this.#reads.clear()) leave(read, this.connection, 'lost');
   }
+}
+
+/** How many reads of such a length are through in time. */
+function depthFor(serviceMs: number): number {
+  return Math.min(DEPTH_MAX, Math.max(DEPTH_MIN, GOOD_SOJOURN_MS / serviceMs));
 }
 
 function closeRange(read: LaneRead): void {

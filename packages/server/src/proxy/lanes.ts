@@ -16,13 +16,15 @@ import type { SettingsSet } from './settings-set.ts';
 /** Lanes to one server for clients of the same user, database and settings. */
 const MAX_LANES = 4;
 /** Another lane is opened when each has so many reads. */
-const CROWDED_DEPTH = 16;
+const CROWDED_DEPTH = 32;
 /** A lane without reads goes back to the pool after this. */
 const IDLE_MS = 1_000;
 const SWEEP_MS = 25;
 /** A statement that has run this often, as quickly and with as little to say, is let in. */
 const KNOWN_RUNS = 3;
 const MAX_MEAN_MS = 5;
+/** Processors that a server is taken to have. */
+const ASSUMED_CORES = 2;
 const MAX_MEAN_BYTES = 16 * 1024;
 const MAX_UNIT_BYTES = 8 * 1024;
 const MAX_MESSAGES = 8;
@@ -65,6 +67,14 @@ function isPlain({ type, statement, chunk, end }: ClientUnit['messages'][number]
     default:
       return false;
   }
+}
+
+/**
+ * How long a statement would have taken on a server that had nothing else to do: beside many others it mostly waits for a processor, and a quick one that
+ * is judged by that would never get off the connections that keep the processors busy.
+ */
+export function aloneMs(ms: number, busyConnections: number): number {
+  return ms / Math.max(1, busyConnections / ASSUMED_CORES);
 }
 
 /** Notes what a run of the statement was like. Moving averages over some eight runs. */

@@ -46,6 +46,11 @@ export interface ServerBudget {
   readonly pools: Set<Pool>;
 }
 
+/**
+ * Connections that are opened at the same time: each costs the server a process, and what a crowd waits for is soon answered by the first few. Who needs
+ * all of them gets them as quickly as the server makes them.
+ */
+const MAX_OPENING = 4;
 /** After a server said that it has too many connections, it is not asked for more for this long. */
 const REFUSED_PAUSE_MS = 500;
 const TOO_MANY_CONNECTIONS = '53300';
@@ -87,6 +92,11 @@ export class Pool implements ConnectionHome {
 
   get idleCount(): number {
     return this.#idle.length;
+  }
+
+  /** Connections on loan. */
+  get busyCount(): number {
+    return this.#size - this.#idle.length - this.#opening.size;
   }
 
   get waitingCount(): number {
@@ -182,7 +192,7 @@ export class Pool implements ConnectionHome {
   serve(): void {
     while (this.#waiting.size > 0) {
       const free = this.#idle.pop();
-      if (free === undefined && !this.#hasRoom()) return;
+      if (free === undefined && (this.#opening.size >= MAX_OPENING || !this.#hasRoom())) return;
       const waiter = this.#waiting.shift() as Waiter;
       if (waiter.done) {
         if (free !== undefined) this.#idle.push(free);
@@ -270,6 +280,7 @@ export class Pool implements ConnectionHome {
       this.#refused(waiter, error as Error);
     } finally {
       this.#opening.delete(abort);
+      this.serve();
     }
   }
 

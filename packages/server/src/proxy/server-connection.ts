@@ -39,6 +39,8 @@ export interface ServerConnectionOwner {
 /** Where a connection is while no session has it. */
 export interface ConnectionHome extends ServerConnectionOwner {
   readonly waitingCount: number;
+  /** Connections on loan. */
+  readonly busyCount: number;
   /** Clients wait for a connection of this server that could be theirs. */
   readonly isShort: boolean;
   release(connection: ServerConnection): void;

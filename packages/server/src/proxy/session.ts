@@ -11,7 +11,7 @@ import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { changesCode } from './functions.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
-import { learnRun, mayRide } from './lanes.ts';
+import { aloneMs, learnRun, mayRide } from './lanes.ts';
 import type { Activity, TimedClient } from './limits.ts';
 import { judgeLoss } from './loss.ts';
 import { OwnAnswers } from './own-answers.ts';
@@ -581,8 +581,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       (from.role === 'primary' && writesRows(unit) && databases.writesMayHide(this.#database));
     from.tainted ||= mayHide;
     if (from.role === 'replica') {
-      const ms = performance.now() - flight.sentAtMs;
       const [text] = unit.texts;
+      const ms = aloneMs(performance.now() - flight.sentAtMs, from.pool?.busyCount ?? 1);
       if (text !== undefined && unit.statements.length === 1) learnRun(text, ms, flight.bytes);
       freshness.noteReplicaRead(from.member, this.#state.causality);
       const inTransaction = flight.before !== 'I' || status !== 'I';
