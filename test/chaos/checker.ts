@@ -43,16 +43,23 @@ export interface Verdict {
 
 /** Holds what clients saw against what is there in the end. Pure. */
 export function check(history: History): Verdict {
+  const sets = new Map([...history.final].map(([key, items]) => [key, new Set(items)]));
+  const isThere = ({ key, item }: Append): boolean => sets.get(key)?.has(item) ?? false;
   return {
-    lost: history.appends.filter(a => a.outcome === 'acknowledged' && !listOf(history, a.key).includes(a.item)).map(a => a.item),
-    doubled: [...history.final.values()].flatMap(items => items.filter((item, i) => items.indexOf(item) !== i)),
-    undead: history.appends.filter(a => a.outcome === 'rolled-back' && listOf(history, a.key).includes(a.item)).map(a => a.item),
+    lost: history.appends.filter(a => a.outcome === 'acknowledged' && !isThere(a)).map(a => a.item),
+    doubled: [...history.final.values()].flatMap(twice),
+    undead: history.appends.filter(a => a.outcome === 'rolled-back' && isThere(a)).map(a => a.item),
     stale: staleReads(history),
     contradicted: history.reads
       .filter(read => read.items.some((item, i) => listOf(history, read.key)[i] !== item))
       .map(read => `key ${read.key} at ${Math.round(read.sentAtMs)} ms`),
     splitTerms: splitTerms(history.elections),
   };
+}
+
+function twice(items: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return items.filter(item => seen.size === seen.add(item).size);
 }
 
 export function isClean(verdict: Verdict): boolean {

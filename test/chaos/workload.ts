@@ -84,7 +84,8 @@ export class Workload {
   }
 
   #outcomeOf(error: Error & { code?: string }): Outcome {
-    if (error.code === '57P01') return 'rolled-back';
+    // A full disk is one of the faults; the statement that met it has done nothing.
+    if (error.code === '57P01' || error.code === '53100') return 'rolled-back';
     if (error.code !== '08007') this.surprises.push(`${error.code ?? 'no code'} ${error.message}`);
     return 'unknown';
   }
@@ -97,7 +98,9 @@ export class Workload {
         const { rows } = await client.query<{ items: string[] }>('select items from lists where key = $1', [key]);
         this.reads.push({ key, sentAtMs, items: rows[0]!.items });
       } catch (error) {
-        this.surprises.push(`read: ${(error as { code?: string }).code ?? 'no code'} ${(error as Error).message}`);
+        const { code, message } = error as Error & { code?: string };
+        // What has begun to arrive cannot be asked for again behind the client's back.
+        if (code !== '57P01' || !message.includes('while it sent the rows')) this.surprises.push(`read: ${code ?? 'no code'} ${message}`);
       }
       await new Promise(resolve => setTimeout(resolve, 20));
     }
