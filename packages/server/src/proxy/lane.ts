@@ -82,7 +82,7 @@ export class Lane implements ServerConnectionOwner {
   hasRoom(nowMs: number): boolean {
     if (this.closing || this.connection.lost || this.#reads.size >= depthFor(this.#serviceMs)) return false;
     // Somebody waits for a connection of his own: the lane runs empty and is given to him.
-    if ((this.connection.pool?.waitingCount ?? 0) > 0) return false;
+    if (this.connection.pool?.lanesMustYield) return false;
     return this.#reads.size === 0 || nowMs - this.#headSinceMs < STALL_MS;
   }
 

@@ -177,17 +177,22 @@ export class Lanes {
   }
 
   #laneOn(connection: ServerConnection, group: Group, sending: SendContext): Lane {
-    const drop = (lane: Lane): void => {
-      const at = group.lanes.indexOf(lane);
-      if (at >= 0) group.lanes.splice(at, 1);
-      this.#dirty.delete(lane);
-    };
+    const drop = (lane: Lane): void => this.#drop(lane, group);
     const onEmpty = (lane: Lane): void => {
-      if (!lane.closing && (connection.pool?.waitingCount ?? 0) === 0) return;
+      if (!lane.closing && !connection.pool?.lanesMustYield) return;
       drop(lane);
       this.#pools.release(connection);
     };
+    connection.pool?.noteLanes(1);
     return new Lane(connection, sending, onEmpty, drop);
+  }
+
+  #drop(lane: Lane, group: Group): void {
+    this.#dirty.delete(lane);
+    const at = group.lanes.indexOf(lane);
+    if (at < 0) return;
+    group.lanes.splice(at, 1);
+    lane.connection.pool?.noteLanes(-1);
   }
 
   /** Reads behind one that takes too long go elsewhere; lanes that nobody needs go back to their pools. */
@@ -197,7 +202,7 @@ export class Lanes {
       for (const lane of group.lanes.slice()) {
         lane.shedIfStalled(now);
         if (lane.depth > 0 || (now - lane.emptySinceMs < IDLE_MS && !this.#isWanted(lane))) continue;
-        group.lanes.splice(group.lanes.indexOf(lane), 1);
+        this.#drop(lane, group);
         this.#pools.release(lane.connection);
       }
       if (group.lanes.length === 0 && group.opening === null) this.#groups.delete(key);

@@ -37,6 +37,7 @@ interface Waiter {
   readonly resolve: (connection: ServerConnection) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
+  readonly sinceMs: number;
   done: boolean;
 }
 
@@ -51,6 +52,8 @@ export interface ServerBudget {
  * all of them gets them as quickly as the server makes them.
  */
 const MAX_OPENING = 4;
+/** Who waits longer than this for a connection gets one that is a lane. */
+const LANE_PATIENCE_MS = 250;
 /** After a server said that it has too many connections, it is not asked for more for this long. */
 const REFUSED_PAUSE_MS = 500;
 const TOO_MANY_CONNECTIONS = '53300';
@@ -69,6 +72,7 @@ export class Pool implements ConnectionHome {
   #size = 0;
   #closed = false;
   #refusedUntilMs = 0;
+  #lanes = 0;
 
   constructor(key: PoolKey, keys: ClientKeys, options: ProxyOptions, budget: ServerBudget) {
     this.key = key;
@@ -101,6 +105,20 @@ export class Pool implements ConnectionHome {
 
   get waitingCount(): number {
     return this.#waiting.size;
+  }
+
+  /**
+   * A few who wait are served by the other connections in a moment; the reads of the many go on in the lanes meanwhile, or all would come here. Not so where
+   * lanes are most of what there is, or somebody has waited long.
+   */
+  get lanesMustYield(): boolean {
+    const first = this.#waiting.peek();
+    if (first === undefined) return false;
+    return this.#lanes * 2 > this.#size || performance.now() - first.sinceMs > LANE_PATIENCE_MS;
+  }
+
+  noteLanes(change: 1 | -1): void {
+    this.#lanes += change;
   }
 
   /** Clients wait here, or in another pool for room on this server. */
@@ -144,7 +162,7 @@ export class Pool implements ConnectionHome {
         () => this.#giveUp(made, queueTimedOut(this.#options.queueTimeoutMs, this.#size)),
         this.#options.queueTimeoutMs,
       );
-      const made: Waiter = { resolve, reject, timer, done: false };
+      const made: Waiter = { resolve, reject, timer, sinceMs: performance.now(), done: false };
       waiter = made;
       this.#waiting.push(made);
     });

@@ -41,6 +41,10 @@ export interface ConnectionHome extends ServerConnectionOwner {
   readonly waitingCount: number;
   /** Connections on loan. */
   readonly busyCount: number;
+  /** Clients wait for connections that lanes keep from them. */
+  readonly lanesMustYield: boolean;
+  /** Lanes that have begun (1) or ended (-1) on connections from here. */
+  noteLanes(change: 1 | -1): void;
   /** Clients wait for a connection of this server that could be theirs. */
   readonly isShort: boolean;
   release(connection: ServerConnection): void;
