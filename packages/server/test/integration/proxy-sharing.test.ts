@@ -215,9 +215,9 @@ describe('clients that share few server connections see nothing of each other', 
       const options = { database: 'quiet', options: '-c DateStyle=iso -c extra_float_digits=2' };
       const [a, b] = [await client(on, options), await client(on, options)];
       await a.query('CREATE TABLE t (i int)');
-      // The connection tells the statistics what it has done when it is told to, not some time.
+      // Connections tell the statistics what they have done when they are told to, not some time; at once, so that each takes another one.
       const transactions = async (): Promise<number> => {
-        await a.query('SELECT pg_stat_force_next_flush()');
+        await Promise.all([a, b].map(c => c.query('SELECT pg_stat_force_next_flush(), pg_sleep(0.05)')));
         return Number((await sql(on.primary, "SELECT xact_commit AS n FROM pg_stat_database WHERE datname = 'quiet'"))[0]?.['n']);
       };
       for (const c of [a, b]) await c.query('INSERT INTO t VALUES (1)');
