@@ -65,6 +65,16 @@ export class Disturber {
     }
   }
 
+  /** Resolves when a table is on every replica: readers of a low level take what comes, and one replica is late on purpose. */
+  async whenEverywhere(table: string): Promise<void> {
+    const { members } = await this.#cluster.status();
+    for (const replica of members.filter(({ role }) => role === 'replica')) {
+      await until(`${table} on ${replica.id}`, async () =>
+        (await this.#on(replica, `select to_regclass('${table}') is not null`)) === 'true' ? true : null,
+      );
+    }
+  }
+
   /** Long reads on replicas, and a lock replayed in their way: they are cancelled there, and must be answered all the same. */
   async #conflict(): Promise<void> {
     const [writer, ...readers] = Array.from({ length: 4 }, () => this.#cluster.client());
@@ -72,13 +82,7 @@ export class Disturber {
     try {
       await writer!.query('create table if not exists churn as select generate_series(1, 10) as i');
       for (const reader of readers) await reader.query("set understudy.consistency = 'eventual'");
-      // On every one of them: the readers take what comes, and one replica is late on purpose.
-      const { members } = await this.#cluster.status();
-      for (const replica of members.filter(({ role }) => role === 'replica')) {
-        await until('the table on the replicas', async () =>
-          (await this.#on(replica, "select to_regclass('churn') is not null")) === 'true' ? true : null,
-        );
-      }
+      await this.whenEverywhere('churn');
       const answers = Promise.all(
         readers.map(reader => reader.query('select count(*)::int as n from churn where pg_sleep(0.2) is not null')),
       );

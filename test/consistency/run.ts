@@ -50,6 +50,7 @@ export async function runConsistency({
     const workload = new Workload(cluster.url, 4);
     running = workload;
     await workload.prepare();
+    await disturber.whenEverywhere('lists');
     const startedAtMs = performance.now();
     workload.start(2);
     const disturbances = await disturbAll(cluster, disturber, seed, durationMs, onLine);
