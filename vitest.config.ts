@@ -31,6 +31,7 @@ export default defineConfig({
         [
           'test/e2e/**/*.test.ts',
           'test/chaos/**/*.test.ts',
+          'test/consistency/**/*.test.ts',
           'test/machines/**/*.test.ts',
           'test/browser/**/*.test.ts',
           'test/clients/*.test.ts',

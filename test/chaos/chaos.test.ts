@@ -81,7 +81,7 @@ describe('the plan', () => {
 
 describe('a cluster under faults', () => {
   it('G2, G3, G4, G6: loses nothing acknowledged, shows nothing stale, and tells clients the truth', async () => {
-    const report = await runChaos({ seed: 20, durationMs: 50_000, replicas: 2, scope: 'simple' });
+    const report = await runChaos({ seed: 20, durationMs: 32_000, replicas: 2, scope: 'simple' });
     expect(report.surprises).toEqual([]);
     expect(report.verdict).toEqual({ lost: [], doubled: [], undead: [], stale: [], contradicted: [], splitTerms: [] });
     expect(report.faults.length).toBeGreaterThan(3);

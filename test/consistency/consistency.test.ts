@@ -68,7 +68,7 @@ describe('the plan', () => {
 
 describe('a cluster with a late replica', () => {
   it('keeps what each level promises through pauses, conflicts, a switchover and two failovers, and shows stale reads where none is promised away', async () => {
-    const report = await runConsistency({ seed: 1, durationMs: 30_000, replicas: 2 });
+    const report = await runConsistency({ seed: 1, durationMs: 12_000, replicas: 2 });
     expect(report.surprises).toEqual([]);
     expect(report.broken).toEqual([]);
     expect(report.missing).toEqual([]);
