@@ -1,8 +1,8 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusDocument } from '../../packages/server/src/api/types.ts';
-import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { type Cluster, primaryOf } from '../support/cluster.ts';
+import { postgresPids, signalAll } from '../support/freeze.ts';
 
 export const FAULTS = [
   'kill-postmaster',
@@ -68,23 +68,23 @@ async function inflictOne(fault: Fault, cluster: Cluster, status: StatusDocument
   const replica = status.members.find(m => m.role === 'replica')!;
   switch (fault) {
     case 'kill-postmaster':
-      return signal(['SIGKILL', [primary.postmasterPid!]]);
+      return signalAll([primary.postmasterPid!], 'SIGKILL');
     case 'kill-all-of-primary':
-      return signal(['SIGKILL', await processesOf(cluster, primary.id)]);
+      return signalAll(await postgresPids(cluster, primary.id), 'SIGKILL');
     case 'stop-all-of-primary':
-      return stopFor(await processesOf(cluster, primary.id));
+      return stopFor(await postgresPids(cluster, primary.id));
     case 'stop-postmaster':
       return stopFor([primary.postmasterPid!]);
     case 'kill-agent':
-      return signal(['SIGKILL', [primary.agentPid!]]);
+      return signalAll([primary.agentPid!], 'SIGKILL');
     case 'stop-agent':
       return stopFor([primary.agentPid!]);
     case 'kill-agent-and-postgres':
-      return signal(['SIGKILL', [primary.agentPid!, ...(await processesOf(cluster, primary.id))]]);
+      return signalAll([primary.agentPid!, ...(await postgresPids(cluster, primary.id))], 'SIGKILL');
     case 'kill-replica':
-      return signal(['SIGKILL', [replica.postmasterPid!]]);
+      return signalAll([replica.postmasterPid!], 'SIGKILL');
     case 'kill-primary-and-replica':
-      return signal(['SIGKILL', [primary.postmasterPid!, replica.postmasterPid!]]);
+      return signalAll([primary.postmasterPid!, replica.postmasterPid!], 'SIGKILL');
     case 'kill-clone':
       return killClone(cluster, replica);
     case 'fill-disk':
@@ -102,14 +102,14 @@ async function inflictOne(fault: Fault, cluster: Cluster, status: StatusDocument
 
 /** A replica loses its data, and its agent dies in the middle of the copy that it makes then. */
 async function killClone(cluster: Cluster, { id, agentPid }: StatusDocument['members'][number]): Promise<void> {
-  signal(['SIGSTOP', [agentPid!]]);
-  signal(['SIGKILL', await processesOf(cluster, id)]);
+  signalAll([agentPid!], 'SIGSTOP');
+  signalAll(await postgresPids(cluster, id), 'SIGKILL');
   rmSync(join(memberDirectory(cluster, id), 'data'), { recursive: true, force: true });
-  signal(['SIGKILL', [agentPid!]]);
+  signalAll([agentPid!], 'SIGKILL');
   const isCloning = (s: StatusDocument): boolean => s.members.find(m => m.id === id)?.state === 'cloning';
   const found = await cluster.whenStatus('a copy is being made', isCloning, STOPPED_MS * 4).catch(() => null);
   // Beside another fault there may be nobody to copy from yet.
-  signal(['SIGKILL', found?.members.find(m => m.id === id)?.agentPid ? [found.members.find(m => m.id === id)!.agentPid!] : []]);
+  signalAll(found?.members.find(m => m.id === id)?.agentPid ? [found.members.find(m => m.id === id)!.agentPid!] : [], 'SIGKILL');
 }
 
 /** Leaves no byte free for a while. */
@@ -132,22 +132,8 @@ function memberDirectory(cluster: Cluster, member: string): string {
   return join(cluster.data, 'members', member);
 }
 
-async function processesOf(cluster: Cluster, member: string): Promise<number[]> {
-  return (await serverProcesses(join(memberDirectory(cluster, member), 'data'))).map(process => process.pid);
-}
-
 async function stopFor(pids: readonly number[]): Promise<void> {
-  signal(['SIGSTOP', pids]);
+  signalAll(pids, 'SIGSTOP');
   await new Promise(resolve => setTimeout(resolve, STOPPED_MS));
-  signal(['SIGCONT', pids]);
-}
-
-function signal([name, pids]: readonly [NodeJS.Signals, readonly number[]]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // It is gone already: the agent has killed it.
-    }
-  }
+  signalAll(pids, 'SIGCONT');
 }

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
 import type { TermRecord } from '../../packages/core/src/cluster/state.ts';
-import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { Cluster, primaryOf } from '../support/cluster.ts';
+import { freeze, postgresPids } from '../support/freeze.ts';
 
 describe('durability async', () => {
   let cluster: Cluster;
@@ -19,10 +18,9 @@ describe('durability async', () => {
   }
 
   async function walreceiverOf(id: string): Promise<number> {
-    const processes = await serverProcesses(join(cluster.data, 'members', id, 'data'));
-    const found = processes.find(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('walreceiver'));
-    if (!found) throw new Error(`${id} has no walreceiver`);
-    return found.pid;
+    const found = (await postgresPids(cluster, id)).find(pid => titleOf(pid).includes('walreceiver'));
+    if (found === undefined) throw new Error(`${id} has no walreceiver`);
+    return found;
   }
 
   it('G7: a failover loses what the replica did not have; it is reported to the byte, and kept', async () => {
@@ -38,11 +36,9 @@ describe('durability async', () => {
     process.kill(await walreceiverOf(replica.id), 'SIGSTOP');
     await client.query('insert into notes select generate_series(1, 100)');
     // The machine of the primary stands still: a primary that only crashed would be started again, and lose nothing.
-    const servers = await serverProcesses(join(cluster.data, 'members', old.id, 'data'));
-    const pids = [old.agentPid!, ...servers.map(({ pid }) => pid)];
-    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    const thaw = await freeze(cluster, old);
     await cluster.whenStatus('the replica leads', s => s.primary === replica.id && s.verdict !== 'no-primary');
-    for (const pid of pids) process.kill(pid, 'SIGCONT');
+    thaw();
     const after = await cluster.whenStatus('the old primary follows', s => s.primary === replica.id && s.verdict === 'healthy');
 
     const { events } = await ask<{ events: ClusterEvent[] }>('/events?limit=1000');
@@ -55,3 +51,12 @@ describe('durability async', () => {
     await client.end().catch(() => undefined);
   });
 });
+
+/** What a process calls itself; nothing for one that has ended. */
+function titleOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -2,8 +2,8 @@ import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
-import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { Cluster, primaryOf } from '../support/cluster.ts';
+import { freeze } from '../support/freeze.ts';
 
 describe('what a commit rests on', () => {
   let cluster: Cluster;
@@ -30,21 +30,12 @@ describe('what a commit rests on', () => {
     return ((await response.json()) as { events: ClusterEvent[] }).events;
   }
 
-  /** Stops an agent and all of its PostgreSQL, as a machine that stands still. Resolves to how it goes on. */
-  async function freeze(id: string, agentPid: number): Promise<() => void> {
-    const pids = [agentPid, ...(await serverProcesses(join(cluster.data, 'members', id, 'data'))).map(process => process.pid)];
-    for (const pid of pids) process.kill(pid, 'SIGSTOP');
-    return () => {
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
-    };
-  }
-
   const replicaOf = (status: Awaited<ReturnType<Cluster['status']>>) => status.members.find(m => m.role === 'replica')!;
 
   it('whenAlone continue: the last replica gone, commits go on, and it is said that they are not protected', async () => {
     const before = await cluster.whenStatus('a protected cluster', s => s.verdict === 'healthy' && s.durability.protected);
     const replica = replicaOf(before);
-    const thaw = await freeze(replica.id, replica.agentPid!);
+    const thaw = await freeze(cluster, replica);
     try {
       await query('insert into notes values (1)');
       await cluster.whenStatus('no protection', s => !s.durability.protected && s.durability.acks === 0);

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { Cluster, primaryOf } from '../support/cluster.ts';
+import { freeze } from '../support/freeze.ts';
 import { auditLedger, LEDGER_TABLE, LedgerWriter } from '../support/ledger.ts';
 import { until } from '../support/wait.ts';
 
@@ -69,11 +68,9 @@ describe('the second failure', () => {
     const before = await cluster.whenHealthy();
     const old = primaryOf(before);
     await underWriters(300, async () => {
-      const servers = await serverProcesses(join(cluster.data, 'members', old.id, 'data'));
-      const pids = [old.agentPid!, ...servers.map(process => process.pid)];
-      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      const thaw = await freeze(cluster, old);
       await cluster.whenStatus('another primary', s => s.term > before.term && s.verdict !== 'no-primary');
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      thaw();
     });
     const after = await cluster.whenHealthy();
     expect(after.members.find(m => m.id === old.id)).toMatchObject({ role: 'replica', state: 'running', inCohort: true });

@@ -120,7 +120,7 @@ async function ask(path: string): Promise<unknown> {
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, { cache: 'no-store', ...init });
+    return await fetch(path, init);
   } catch (error) {
     const why = error instanceof DOMException && error.name === 'TimeoutError' ? 'no answer in time' : 'no connection';
     throw new ApiError(0, 'no-contact', why, 'Is the cluster running? See `understudy status`.');

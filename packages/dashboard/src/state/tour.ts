@@ -17,15 +17,20 @@ export const chapter: ReadonlySignal<TourChapter | null> = computed(() => {
 });
 
 const POLL_MS = 400;
+/** Counts the times the tour was opened: whoever still polls for an earlier time stops. */
+const opened: Signal<number> = signal(0);
 
+/** Shows the tour, and keeps it up to date until it is closed. An answer that comes after that does not open it again. */
 export async function openTour(): Promise<void> {
-  for (;;) {
-    const known = await fetchTour().catch(() => null);
-    if (known) tour.value = known;
+  const time = opened.value + 1;
+  opened.value = time;
+  tour.value = await fetchTour().catch(() => null);
+  while (tour.value !== null && opened.value === time) {
     await new Promise(resolve => {
       setTimeout(resolve, POLL_MS);
     });
-    if (tour.value === null) return;
+    const known = await fetchTour().catch(() => null);
+    if (known && tour.value !== null && opened.value === time) tour.value = known;
   }
 }
 
@@ -34,8 +39,9 @@ export async function playChapter(id: string, token: string): Promise<void> {
   await wish('POST', `tour/chapters/${id}`, token);
 }
 
-/** Ends the work of the blog, if it works, and closes the tour. */
+/** Ends the work of the blog, if it works, and closes the tour. Stays open once to say why the work could not be ended cleanly. */
 export async function closeTour(token: string | null): Promise<void> {
+  tourFailure.value = null;
   if (tour.value?.state === 'on' && token !== null) await wish('DELETE', 'tour', token);
   if (tourFailure.value === null) tour.value = null;
 }

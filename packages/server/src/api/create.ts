@@ -1,5 +1,5 @@
 import { type MemberId, parseBytes, UnderstudyError } from '@understudy/core/cluster';
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import { asUnderstudyError, errorAnswer, statusOf } from './errors.ts';
 import { EVENTS_LIMIT_DEFAULT, EVENTS_LIMIT_MAX, eventStream } from './events.ts';
@@ -35,6 +35,7 @@ export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
   const app = new Hono({ strict: false });
   app.use(secureHeaders({ strictTransportSecurity: false, contentSecurityPolicy: PAGE_POLICY }));
   app.use(refuseForeignHosts(options.host));
+  app.use(keepOutOfCaches);
   app.onError((error, c) => {
     const known = asUnderstudyError(error);
     return c.json(errorAnswer(known), statusOf(known.code));
@@ -49,6 +50,12 @@ export function createApi(facade: ClusterFacade, options: ApiOptions): Hono {
   addPage(app, facade, options.dashboardDirectory);
   return app;
 }
+
+/** A state of the cluster that a cache between us kept would be a lie. */
+const keepOutOfCaches: MiddlewareHandler = async (c, next) => {
+  await next();
+  if (c.res.headers.get('Content-Type')?.startsWith('application/json')) c.header('Cache-Control', 'no-store');
+};
 
 /** The page loads nothing from anywhere else. Inline styles: charts set the sizes of their elements. */
 const PAGE_POLICY = {

@@ -28,7 +28,9 @@ async function errorOf(answer: Response): Promise<{ status: number; code: string
 describe('reading', () => {
   it('shows the status without any password', async () => {
     const { app } = setup();
-    const text = await (await app.request('/status')).text();
+    const answer = await app.request('/status');
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const text = await answer.text();
     expect(text).not.toContain('secret');
     expect((JSON.parse(text) as StatusDocument).endpoints.router).toBe('postgres://postgres@127.0.0.1:5432/postgres');
   });
