@@ -2,7 +2,7 @@ import type { PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster
 import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, streamName } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
-import { changeStore, decision, isLive, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
+import { changeStore, decision, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
 import { slotName } from './slots.ts';
 import type { View } from './view.ts';
 
@@ -53,12 +53,40 @@ function followAsReplica(view: View, rule: Rule, server: ReplicaServer, leader: 
   const name = streamName(view.self, rule.term);
   if (server.followsAs !== null && server.followsAs !== name)
     return [decision({ kind: 'isolate' }, `It follows as ${server.followsAs}, but term ${rule.term} rules.`)];
-  if (leader === null || server.receiver?.streaming) return [];
+  if (server.receiver?.streaming) return [];
+  if (leader === null) return followElected(view, rule, server, nowMs);
   const leaderEnd = endOfLeader(leader, server);
   const end = server.walEnd;
   if (end === null) return [];
   if (!isAncestor(end, leaderEnd)) return rejoin(view, rule, end, leaderEnd, leader, nowMs);
   if (server.followsAs === name) return starved(view, rule, nowMs);
+  return followPrimary(view, rule, end, `Follow ${rule.primary}, the primary of term ${rule.term}: its history contains all that is here.`);
+}
+
+/**
+ * Connecting takes as long as the promotion itself, so who counts in the new term connects to the elected member before that is a primary, and streams on
+ * through its promotion. Not when that member has received the beginning of a record and not its rest: its new timeline begins before that part, and
+ * what was flushed of the part would be counted as an acknowledgement of what is written in its place (a walsender keeps the positions that it was
+ * told of across a change of timeline: StartReplication in walsender.c).
+ */
+function followElected(view: View, rule: Rule, server: ReplicaServer, nowMs: number): readonly Decision[] {
+  if (rule.established || !rule.cohort.includes(view.self) || server.followsAs !== null || !isLive(view, rule.primary, nowMs)) return [];
+  const elected = reportOf(view, rule.primary);
+  if (elected?.server.kind !== 'replica' || elected.promisedTerm !== rule.term) return [];
+  const { receiveLsn, replayLsn } = elected.server;
+  const electedEnd = isolatedWalEnd(elected.server);
+  const end = isolatedWalEnd(server);
+  if (electedEnd === null || end === null || !isAncestor(end, electedEnd)) return [];
+  if (replayLsn === null || (receiveLsn !== null && receiveLsn > replayLsn)) return [];
+  return followPrimary(
+    view,
+    rule,
+    end,
+    `Follow ${rule.primary}, elected for term ${rule.term}, so as to be connected when it is promoted.`,
+  );
+}
+
+function followPrimary(view: View, rule: Rule, end: WalPosition, reason: string): readonly Decision[] {
   const spec = view.state.members[rule.primary];
   if (spec === undefined) return [];
   const action = {
@@ -66,15 +94,10 @@ function followAsReplica(view: View, rule: Rule, server: ReplicaServer, leader: 
     primary: rule.primary,
     host: spec.host,
     port: spec.port,
-    applicationName: name,
+    applicationName: streamName(view.self, rule.term),
     slot: slotName(view.self),
   } as const;
-  return [
-    decision(action, `Follow ${rule.primary}, the primary of term ${rule.term}: its history contains all that is here.`, {
-      walEnd: formatLsn(end.lsn),
-      timeline: end.timeline,
-    }),
-  ];
+  return [decision(action, reason, { walEnd: formatLsn(end.lsn), timeline: end.timeline })];
 }
 
 /** A report is older than the WAL that was streamed meanwhile; on the leader's own timeline nobody else has written. */

@@ -75,12 +75,15 @@ function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null
   };
 }
 
-/** A live replica that has just had a message of this term's primary proves that its PostgreSQL works, whatever its agent does. */
+/**
+ * A live replica that has just had a message of this term's primary proves that its PostgreSQL works, whatever its agent does. One that is on an
+ * older timeline may have it of a member that was elected and never promoted.
+ */
 function vetoOf(view: View, rule: Rule, nowMs: number): string | null {
   for (const [id, heard] of Object.entries(view.members)) {
     const { server } = heard.report;
     if (server.kind !== 'replica' || !server.receiver?.streaming || !isLive(view, id, nowMs)) continue;
-    if (parseStreamName(server.followsAs ?? '')?.term !== rule.term) continue;
+    if (parseStreamName(server.followsAs ?? '')?.term !== rule.term || server.timeline < rule.timeline) continue;
     if (server.receiver.lastMessageAgeMs + Math.max(0, nowMs - heard.heardAtMs) < view.config.streamVetoMs) return id;
   }
   return null;

@@ -3,7 +3,7 @@ import { lagBytes, parseStreamName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { recruitOf } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
-import { ackSetOf, type SimPostgres } from './postgres.ts';
+import { ackSetOf, isNobody, type SimPostgres } from './postgres.ts';
 import { endOf, holds, type WalRecord } from './wal.ts';
 import type { World } from './world.ts';
 
@@ -155,7 +155,10 @@ export class Checks {
   acknowledgingSets(server: SimPostgres): void {
     const rule = this.#world.store.state.rule;
     if (rule === null || rule.acks === 0 || !server.leads || rule.primary !== server.id || rule.timeline !== server.timeline) return;
-    const sets = [server.waitsFor, ...[...server.connections.values()].map(connection => connection.set)].map(ackSetOf);
+    const sets = [server.waitsFor, ...[...server.connections.values()].map(connection => connection.set)]
+      .filter(set => !isNobody(set))
+      .map(ackSetOf);
+    if (sets.length === 0) return;
     const acks = Math.min(...sets.map(set => set.acks));
     const members = new Set(sets.flatMap(set => set.cohort));
     const strangers = [...members].filter(id => !rule.cohort.includes(id)).length;

@@ -1,6 +1,7 @@
 import type { ClusterState, MemberId, Operation } from '../../src/cluster/index.ts';
 import { type Action, covers, type Decision, parseSynchronousNames } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
+import { readNames } from './postgres.ts';
 import { endOf } from './wal.ts';
 
 const CAS_TIMEOUT_MS = 1500;
@@ -213,9 +214,10 @@ export class Hands {
     const { postgres, world } = agent;
     const { life } = postgres;
     agent.promotionNote = true;
-    if (world.mutation.namesBeforePromotion) postgres.namesText = names;
+    if (world.mutation.namesBeforePromotion) postgres.setNames(names);
     else {
       postgres.namesText = '';
+      postgres.waitsFor = readNames('');
       world.events.after(800, () => postgres.setNames(names));
     }
     world.events.after(world.random.between(20, 200), () => postgres.life === life && postgres.promote(timeline));

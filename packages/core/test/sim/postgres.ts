@@ -12,6 +12,9 @@ export interface WaitingCommit {
   readonly acknowledged: () => void;
 }
 
+/** The names of a replica, which is never to acknowledge a commit before it leads a term. */
+export const NOBODY = 'ANY 1 (nobody)';
+
 const ANY_TERM = /^ANY (\d+) \(([^)]*)\)$/;
 
 /** The set in PostgreSQL's own words: names of standbys, whatever they mean. */
@@ -95,6 +98,7 @@ export class SimPostgres {
     const { life } = this;
     this.process = 'starting';
     this.role = role;
+    if (role === 'replica') this.namesText = NOBODY;
     this.startedAtMs = this.#world.now;
     this.followsAs = null;
     this.upstream = null;
@@ -118,8 +122,8 @@ export class SimPostgres {
     this.crashed = true;
     this.shuttingDown = false;
     this.controlTimeline = this.timeline;
+    this.waitsFor = readNames(this.namesText);
     if (this.role === 'primary') {
-      this.waitsFor = readNames(this.namesText);
       append(this.wal, this.timeline, 'start');
       this.flush();
       this.#world.checks.primaryRuns(this);
@@ -201,7 +205,6 @@ export class SimPostgres {
     this.history = [...this.history, { timeline: this.timeline, endLsn: endOf(this.wal) }];
     this.timeline = timeline;
     this.role = 'primary';
-    this.waitsFor = readNames(this.namesText);
     append(this.wal, timeline, 'promotion');
     this.flushed = this.wal.length;
     const { life } = this;
@@ -217,7 +220,7 @@ export class SimPostgres {
   setNames(text: string): void {
     if (this.namesText === text) return;
     this.namesText = text;
-    if (this.process !== 'up' || this.role !== 'primary') return;
+    if (this.process !== 'up') return;
     this.#readNamesLater(null);
     for (const connection of this.connections.values()) this.#readNamesLater(connection);
   }
@@ -372,4 +375,9 @@ function sameNames(a: NameSet, b: NameSet): boolean {
 /** The members behind the names; a name that is not ours counts as nobody. */
 export function ackSetOf(set: NameSet): AckSet {
   return { cohort: set.names.map(name => parseStreamName(name)?.id ?? name).sort(), acks: set.acks };
+}
+
+/** Nobody answers to this name: a process that goes by it lets no commit through. */
+export function isNobody(set: NameSet): boolean {
+  return set.names.length === 1 && set.names[0] === 'nobody';
 }

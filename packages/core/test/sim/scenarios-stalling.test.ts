@@ -98,6 +98,19 @@ describe('what stalls or strikes without need elsewhere', () => {
     story.mends();
   });
 
+  it('20c. and so is one whose agent dies before it promotes, though replicas have connected to its server', () => {
+    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    story.befalls('n1', 'crash-host');
+    story.awaits('the term is raised', () => (story.state.proposal?.term ?? 0) > 1, 5000);
+    while (story.term === 1) story.passes(0.5);
+    const winner = story.primary;
+    story.befalls(winner, 'crash-agent');
+    story.awaits('a connection to the winner', () => story.server(winner).connections.size > 0);
+    expect(story.server(winner).leads).toBe(false);
+    story.failsOver();
+    story.mends();
+  });
+
   it('21. a primary and a replica that lose each other but both see the store go on after the replica timeout', () => {
     const story = new Story({ members: 2 });
     story.befalls('n1', 'cut-pair', 1e9, 'n2');

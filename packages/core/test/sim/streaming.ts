@@ -155,7 +155,7 @@ export function keepConnecting(world: World, replica: SimPostgres): void {
   const { upstream, followsAs } = replica;
   if (!replica.alive || replica.role !== 'replica' || upstream === null || followsAs === null || replica.receiver !== null) return;
   const primary = world.servers.get(upstream);
-  if (!primary?.alive || !primary.leads || primary.shuttingDown || !world.network.bothWays(replica.id, upstream)) return;
+  if (!primary?.alive || primary.shuttingDown || !world.network.bothWays(replica.id, upstream)) return;
   if (replica.systemId !== primary.systemId || !primary.wouldServe(replica)) return;
   primary.connections.get(replica.id)?.close(primary.id);
   const connection = new Connection(world, primary, replica, followsAs);

@@ -18,7 +18,7 @@ import { Performer } from './performer.ts';
 import type { PromiseFile } from './promise-file.ts';
 import type { PromotionNote } from './promotion-note.ts';
 import { requireSystemId } from './repair.ts';
-import { ServerWatcher } from './watcher.ts';
+import { type Pace, ServerWatcher } from './watcher.ts';
 
 /** While something is being waited for (an election, a promotion, a barrier), the server is looked at this often. */
 const URGENT_INTERVAL_MS = 20;
@@ -142,20 +142,19 @@ export class Agent {
   }
 
   /**
-   * News from the store is acted on at once, by what is known; only time, or a postmaster that came or went, calls for another look. What is
-   * under way looks by itself when it is done. A hung server does not hold up the loop: the look goes on by itself.
+   * News from the store is acted on at once, by what is known, also while a look is under way; only time, or a postmaster that came or went, calls
+   * for another look. What is under way looks by itself when it is done. A hung server does not hold up the loop: the look goes on by itself.
    */
   async #lookIfDue(): Promise<void> {
     const intervalMs = this.#intervalMs();
     const isUnknown = this.#watcher.report() === null;
     const isRecent = this.#isCertain() && monotonicMs() - this.#watcher.lookedAtMs < intervalMs;
     if (!isUnknown && (this.#performer.busy || isRecent)) return;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, intervalMs);
-    });
-    const look = this.#watcher.look().catch((error: Error) => this.#say('decision', `The server could not be looked at: ${error.message}`));
-    await Promise.race([look, limit]).finally(() => clearTimeout(timer));
+    this.#watcher
+      .look(this.#pace())
+      .catch((error: Error) => this.#say('decision', `The server could not be looked at: ${error.message}`))
+      .finally(() => this.#nudge());
+    await this.#sleep(intervalMs);
   }
 
   /**
@@ -352,15 +351,20 @@ export class Agent {
    * And where looks take long they are rarer still: they must not be what keeps the machine busy.
    */
   #intervalMs(): number {
-    const { failover, member } = this.#options;
+    const { heartbeatMs } = this.#options.failover;
+    if (this.#pace() === 'calm') return heartbeatMs;
+    return Math.min(Math.max(URGENT_INTERVAL_MS, this.#watcher.lookTookMs), heartbeatMs);
+  }
+
+  #pace(): Pace {
+    const { member } = this.#options;
     const state = this.#versioned?.state;
     const server = this.#watcher.report();
     const leads = state?.rule?.primary === member;
     const opening = leads && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
     const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
     const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null);
-    if (!opening && !changing && !uncertain) return failover.heartbeatMs;
-    return Math.min(Math.max(URGENT_INTERVAL_MS, this.#watcher.lookTookMs), failover.heartbeatMs);
+    return opening || changing || uncertain ? 'urgent' : 'calm';
   }
 
   async #sleep(ms: number): Promise<void> {

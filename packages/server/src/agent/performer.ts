@@ -13,6 +13,8 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 
 type LocalAction = Exclude<Action, { kind: 'change-store' | 'alarm' }>;
+/** One that changes the server, and so takes its time. */
+type ServerAction = Exclude<LocalAction, { kind: 'promise' | 'begin-confirm' | 'confirm' }>;
 
 /** Carries out the decisions that concern the own server: one slow operation at a time, which only a fence may cut short. */
 export class Performer {
@@ -49,12 +51,18 @@ export class Performer {
 
   /** Begins an action; resolves when it is done or has failed (which is said as an event, never thrown). */
   async perform(action: LocalAction, reason: string, inputs: Decision['inputs']): Promise<void> {
-    if (action.kind === 'promise') {
-      this.#promise(action.term, reason, inputs);
-      return;
+    switch (action.kind) {
+      case 'promise':
+        return this.#promise(action.term, reason, inputs);
+      case 'begin-confirm':
+        return this.#beginConfirm(action.term);
+      case 'confirm':
+        return this.#confirm(action.term, reason, inputs);
+      case 'fence':
+        return await this.#fence(action, reason, inputs);
+      default:
+        if (!this.busy) await this.#begin(action, reason, inputs);
     }
-    if (action.kind === 'fence') await this.#fence(action, reason, inputs);
-    else if (!this.busy) await this.#begin(action, reason, inputs);
   }
 
   /**
@@ -70,7 +78,7 @@ export class Performer {
     await this.#fencing;
   }
 
-  async #begin(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
+  async #begin(action: ServerAction, reason: string, inputs: Decision['inputs']): Promise<void> {
     this.#running = this.#run(action, reason, inputs).finally(() => {
       this.#running = null;
     });
@@ -83,7 +91,7 @@ export class Performer {
     await this.#running;
   }
 
-  async #run(action: Exclude<LocalAction, { kind: 'promise' }>, reason: string, inputs: Decision['inputs']): Promise<void> {
+  async #run(action: ServerAction, reason: string, inputs: Decision['inputs']): Promise<void> {
     const { now, log } = this.#context;
     const beganAtMs = now();
     this.#operation = operationOf(action);
@@ -127,12 +135,7 @@ export class Performer {
     say(action.kind === 'clone' ? 'clone-failed' : 'decision', message, { failed: action.kind });
   }
 
-  async #do(
-    action: Exclude<LocalAction, { kind: 'promise' }>,
-    reason: string,
-    inputs: Decision['inputs'],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #do(action: ServerAction, reason: string, inputs: Decision['inputs'], signal: AbortSignal): Promise<void> {
     const { server, facts, say, member } = this.#context;
     switch (action.kind) {
       case 'initdb':
@@ -157,14 +160,6 @@ export class Performer {
         return;
       case 'set-synchronous-names':
         await server.setSynchronousNames(toSynchronousNames(action.synchronousNames), SETTINGS_DEADLINE_MS);
-        return;
-      case 'begin-confirm':
-        await this.#beginConfirm(action.term);
-        return;
-      case 'confirm':
-        facts.noteConfirmed(action.term);
-        say('primary-confirmed', reason, { ...inputs, term: action.term });
-        this.#checkpoint();
         return;
       case 'fence': {
         const killed = await server.fence();
@@ -219,25 +214,35 @@ export class Performer {
     }
   }
 
-  /** All that this primary has flushed by now, and may show, must be on its replicas before it is open. */
-  async #beginConfirm(term: number): Promise<void> {
+  /**
+   * All that this primary had flushed when it was first seen as such, and may show, must be on its replicas before it is open. What it flushes after
+   * that waits for them anyway: it has been a primary since, with names in force.
+   */
+  #beginConfirm(term: number): void {
     const { watcher, facts } = this.#context;
-    await watcher.lookAnew();
     const seen = watcher.observation;
     if (seen?.kind === 'primary') facts.noteOpen(term, seen.flushLsn, Date.now());
   }
 
+  #confirm(term: number, reason: string, inputs: Decision['inputs']): void {
+    const { facts, say } = this.#context;
+    facts.noteConfirmed(term);
+    say('primary-confirmed', reason, { ...inputs, term });
+    this.#checkpoint();
+  }
+
   /**
    * The names that nobody can satisfy are in force since this server started, so it opens closed: no commit can be acknowledged before the
-   * rule's own names are set. That makes them cost nothing, since they are set while the others begin to follow. A promotion that did not
-   * end in time could take effect at any later moment: it ends in a fence.
+   * rule's own names are in force. PostgreSQL reads those while it promotes itself, each process in its own time, and lets nothing through before.
+   * A promotion that did not end in time could take effect at any later moment: it ends in a fence.
    */
   async #promote({ term, timeline, synchronousNames }: Extract<Action, { kind: 'promote' }>): Promise<void> {
-    const { server, watcher, note, onProgress } = this.#context;
+    const { server, note } = this.#context;
     const { synchronousNames: before } = await server.replicationSettings();
     if (before.kind !== 'blocked') await server.setSynchronousNames({ kind: 'blocked' }, SETTINGS_DEADLINE_MS);
     note.write(term);
     try {
+      await server.requestSynchronousNames(toSynchronousNames(synchronousNames));
       await server.promote(timeline, PROMOTE_DEADLINE_MS);
     } catch (error) {
       await server.fence();
@@ -245,9 +250,6 @@ export class Performer {
       throw error;
     }
     note.remove();
-    await watcher.lookAnew();
-    onProgress();
-    await server.setSynchronousNames(toSynchronousNames(synchronousNames), SETTINGS_DEADLINE_MS);
   }
 
   /**

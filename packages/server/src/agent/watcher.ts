@@ -9,12 +9,17 @@ const SLOW_MS = 1000;
 /** One look gives up after this, and after twice as long each time that the one before got no answer: on a starved machine short ones would never end. */
 const LOOK_MS = 1000;
 const MAX_LOOK_MS = 8000;
-/** How often a look is taken on a fresh connection, which alone shows that new ones are served; the others cost a fraction of it. */
-const FRESH_INTERVAL_MS = 750;
+/**
+ * How often a look is taken on a fresh connection, which alone shows that new ones are served; the others cost a fraction of it. While somebody waits
+ * for each look that is rarer: a fresh one takes as long as a whole election should.
+ */
+const FRESH_INTERVAL_MS = { calm: 750, urgent: 3000 };
+export type Pace = keyof typeof FRESH_INTERVAL_MS;
 
 /**
- * Watches one server: a look has a deadline, and there is at most one at a time; one that got no answer is followed by fresh connections until
- * one of these is answered. What is known can be asked for at any moment without waiting, so that a server that hangs does not hang its agent.
+ * Watches one server: a look has a deadline; one that got no answer is followed by fresh connections until one of these is answered. At most one look
+ * of the rounds is under way, and beside it those that are taken anew after an action; what the newest saw counts. What is known can be asked for
+ * at any moment without waiting, so that a server that hangs does not hang its agent.
  */
 export class ServerWatcher {
   readonly #server: PostgresServer;
@@ -100,41 +105,47 @@ export class ServerWatcher {
     this.#report = this.#server.pid === null ? null : { kind: 'starting', sinceMs: 0 };
   }
 
-  /** Looks once; joins a look that is under way. */
-  async look(): Promise<void> {
-    const beganAtMs = this.#now();
-    this.#looking ??= this.#look().finally(() => {
-      this.#lookedAtMs = this.#now();
-      this.#lookTookMs = this.#lookedAtMs - beganAtMs;
+  /** Looks once; joins a look of this kind that is under way. */
+  async look(pace: Pace = 'calm'): Promise<void> {
+    this.#looking ??= this.#timedLook(FRESH_INTERVAL_MS[pace]).finally(() => {
       this.#looking = null;
     });
     await this.#looking;
   }
 
-  /** Looks again from the beginning: what an earlier look saw may be older than the change that was made. */
+  /** Looks from the beginning: what a look that is under way sees may be older than the change that was made. */
   async lookAnew(): Promise<void> {
-    if (this.#looking) await this.#looking;
-    await this.look();
+    await this.#timedLook(FRESH_INTERVAL_MS.urgent);
+  }
+
+  async #timedLook(freshIntervalMs: number): Promise<void> {
+    const beganAtMs = this.#now();
+    await this.#look(freshIntervalMs).finally(() => {
+      this.#lookedAtMs = this.#now();
+      this.#lookTookMs = this.#lookedAtMs - beganAtMs;
+    });
   }
 
   /** A look during which the postmaster began or ended tells nothing: then it is taken again. */
-  async #look(): Promise<void> {
+  async #look(freshIntervalMs: number): Promise<void> {
     for (;;) {
       const { pid } = this.#server;
       if (pid === null) await this.#lookStopped();
-      else await this.#lookRunning(pid);
+      else await this.#lookRunning(pid, freshIntervalMs);
       if (this.#server.pid === pid) return;
     }
   }
 
-  async #lookRunning(pid: number): Promise<void> {
+  async #lookRunning(pid: number, freshIntervalMs: number): Promise<void> {
     const beganAtMs = this.#now();
     try {
       if (this.#answeredAtMs === null && !(await this.#server.takesConnections())) return this.#noteStarting(pid);
-      const freshness = this.#unansweredLooks > 0 || beganAtMs - this.#freshAtMs >= FRESH_INTERVAL_MS ? 'fresh' : 'kept';
+      const freshness = this.#unansweredLooks > 0 || beganAtMs - this.#freshAtMs >= freshIntervalMs ? 'fresh' : 'kept';
       const seen = await this.#server.observe(this.#lookLimitMs(), freshness);
       if (this.#server.pid !== pid) return;
-      if (freshness === 'fresh') this.#freshAtMs = beganAtMs;
+      if (freshness === 'fresh') this.#freshAtMs = Math.max(this.#freshAtMs, beganAtMs);
+      // One that began later has seen more.
+      if (beganAtMs < this.#knownSinceMs) return;
       this.#observation = seen;
       this.#report = reportOf(seen);
       this.#systemId = seen.systemId;

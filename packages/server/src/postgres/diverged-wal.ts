@@ -6,8 +6,6 @@ import { PostgresError } from './errors.ts';
 import { syncDirectory, syncTree } from './files.ts';
 import type { ServerSpec } from './replication.ts';
 
-/** initdb's default; ours never asks for another. */
-const SEGMENT_BYTES = 16n * 1024n * 1024n;
 /** Older archives beyond these are removed. */
 const ARCHIVES_KEPT = 10;
 
@@ -40,8 +38,10 @@ export async function archiveDivergedWal(spec: ServerSpec, options: ArchiveOptio
   const { dataDirectory, divergedDirectory } = spec.paths;
   const control = await readControlFile(dataDirectory);
   const walDirectory = join(dataDirectory, 'pg_wal');
-  const segments = selectSegments(await readdir(walDirectory), control.timeline, options.forkLsn);
-  const bytes = segments.length * Number(SEGMENT_BYTES);
+  const names = await readdir(walDirectory);
+  const segmentBytes = await segmentBytesOf(walDirectory, names);
+  const segments = selectSegments(names, control.timeline, options.forkLsn, segmentBytes);
+  const bytes = segments.length * segmentBytes;
   if (bytes > options.maxBytes) {
     throw new PostgresError('archive-too-large', `the diverged WAL is ${bytes} bytes, more than the ${options.maxBytes} that may be kept`);
   }
@@ -60,13 +60,23 @@ export async function archiveDivergedWal(spec: ServerSpec, options: ArchiveOptio
   return { directory, timeline: control.timeline, fromLsn: options.forkLsn, toLsn: control.checkpointLsn, segments, bytes };
 }
 
+const SEGMENT = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?:\.partial)?$/;
+/** Of a data directory without WAL, where it does not matter: what initdb makes by itself. */
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+
+/** Each data directory has its own size of segments, chosen by initdb: every one of them is that long. */
+async function segmentBytesOf(walDirectory: string, names: readonly string[]): Promise<number> {
+  const any = names.find(name => SEGMENT.test(name));
+  return any === undefined ? DEFAULT_SEGMENT_BYTES : (await stat(join(walDirectory, any))).size;
+}
+
 /** The WAL files (TTTTTTTTXXXXXXXXYYYYYYYY) up to this timeline that hold something from `fromLsn` on, and the histories, sorted. */
-export function selectSegments(names: readonly string[], timeline: number, fromLsn: Lsn): readonly string[] {
-  const first = fromLsn / SEGMENT_BYTES;
-  const segmentsPerFile = 0x1_0000_0000n / SEGMENT_BYTES;
+export function selectSegments(names: readonly string[], timeline: number, fromLsn: Lsn, segmentBytes: number): readonly string[] {
+  const first = fromLsn / BigInt(segmentBytes);
+  const segmentsPerFile = 0x1_0000_0000n / BigInt(segmentBytes);
   return names
     .filter(name => {
-      const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?:\.partial)?$/.exec(name);
+      const match = SEGMENT.exec(name);
       if (!match) return /^[0-9A-F]{8}\.history$/.test(name);
       const number = BigInt(`0x${match[2]}`) * segmentsPerFile + BigInt(`0x${match[3]}`);
       return Number.parseInt(match[1] ?? '', 16) <= timeline && number >= first;

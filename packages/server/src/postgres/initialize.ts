@@ -49,6 +49,12 @@ export async function initialize(options: InitializeOptions): Promise<void> {
   }
 }
 
+/**
+ * A promotion copies one segment (XLogInitNewTimeline in xlog.c) and each replica then makes one (XLogFileInit), 16 MB by default, before the first
+ * commit of a new term can be acknowledged; a clone carries one or two.
+ */
+const WAL_SEGMENT_MB = 4;
+
 async function runInitdb(options: InitializeOptions, directory: string): Promise<void> {
   const { account, credentials, paths, provider } = options;
   const passwordFile = join(paths.memberDirectory, `initdb-${randomBytes(4).toString('hex')}.tmp`);
@@ -65,6 +71,7 @@ async function runInitdb(options: InitializeOptions, directory: string): Promise
         `--pwfile=${passwordFile}`,
         '--auth=scram-sha-256',
         '--data-checksums',
+        `--wal-segsize=${WAL_SEGMENT_MB}`,
         '--encoding=UTF8',
         '--no-instructions',
         // Synced once, when our own files are there too.

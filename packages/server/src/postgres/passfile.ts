@@ -1,8 +1,8 @@
-import { readdir, rm } from 'node:fs/promises';
+import { lchownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { errnoOf } from './errors.ts';
-import { makePrivateDirectory, syncDirectory, writeFileAtomically } from './files.ts';
+import { replaceFile } from './files.ts';
 
 /**
  * The password of a walreceiver lies in a file named after its application_name, outside of the data directory. Taking the file away
@@ -13,34 +13,29 @@ export function passfilePath(passfileDirectory: string, applicationName: string)
   return join(passfileDirectory, `${applicationName}.pgpass`);
 }
 
-/** Makes the file of one name the only one there is. */
-export async function grantStreaming(
-  account: Account | null,
-  passfileDirectory: string,
-  applicationName: string,
-  password: string,
-): Promise<void> {
-  await makePrivateDirectory(account, passfileDirectory);
+/** Makes the file of one name the only one there is. Like its removal made anew at each start, so it need not outlive a crash of the machine. */
+export function grantStreaming(account: Account | null, passfileDirectory: string, applicationName: string, password: string): void {
+  mkdirSync(passfileDirectory, { recursive: true, mode: 0o700 });
+  if (account) lchownSync(passfileDirectory, account.uid, account.gid);
   const path = passfilePath(passfileDirectory, applicationName);
-  await removeExcept(passfileDirectory, path);
-  await writeFileAtomically(account, path, `*:*:*:*:${password.replace(/[\\:]/g, '\\$&')}\n`);
+  removeExcept(passfileDirectory, path);
+  replaceFile(account, path, `*:*:*:*:${password.replace(/[\\:]/g, '\\$&')}\n`);
 }
 
 /** Takes every file away: no walreceiver can authenticate from now on. */
-export async function revokeStreaming(passfileDirectory: string): Promise<void> {
-  await removeExcept(passfileDirectory, null);
+export function revokeStreaming(passfileDirectory: string): void {
+  removeExcept(passfileDirectory, null);
 }
 
-async function removeExcept(directory: string, kept: string | null): Promise<void> {
+function removeExcept(directory: string, kept: string | null): void {
   let names: readonly string[];
   try {
-    names = await readdir(directory);
+    names = readdirSync(directory);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return;
     throw error;
   }
   for (const path of names.map(name => join(directory, name))) {
-    if (path !== kept) await rm(path, { force: true });
+    if (path !== kept) rmSync(path, { force: true });
   }
-  await syncDirectory(directory);
 }

@@ -7,7 +7,7 @@ import { grantStreaming, passfilePath, revokeStreaming } from './passfile.ts';
 import type { Provider } from './provider.ts';
 import type { ReplicationSettings, ServerSettings, Upstream } from './settings.ts';
 import { primaryConninfo } from './settings.ts';
-import { loadReplicationSettings, writeOwnedSettings, writeSettings } from './settings-files.ts';
+import { changeSettings, loadReplicationSettings, syncSettings, writeSettings } from './settings-files.ts';
 import { renderSynchronousNames, type SynchronousNames, sendersAgree } from './synchronous-names.ts';
 import { monotonicMs, pollUntil } from './wait.ts';
 
@@ -36,20 +36,17 @@ export async function writeReplicationSettings(spec: ServerSpec, replication: Re
   await writeWith(writeSettings, spec, replication);
 }
 
-/** The same for a server that runs: what is fixed while it does is not written anew. In force at the next reload. */
+/** The same for a server that runs: what is fixed while it does is not written anew, and nothing waits for the disk. In force at the next reload. */
 async function changeReplicationSettings(spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
-  await writeWith(writeOwnedSettings, spec, replication);
+  await writeWith(changeSettings, spec, replication);
 }
 
 async function writeWith(write: typeof writeSettings, spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
   const { account, credentials, paths, provider, settings } = spec;
   const { upstream } = replication;
-  await Promise.all([
-    upstream
-      ? grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication)
-      : revokeStreaming(paths.passfileDirectory),
-    write(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream)),
-  ]);
+  if (upstream) grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication);
+  else revokeStreaming(paths.passfileDirectory);
+  await write(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream));
 }
 
 function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): string {
@@ -107,16 +104,25 @@ export async function setSynchronousNames(
   names: SynchronousNames,
   deadlineMs: number,
 ): Promise<void> {
+  await requestSynchronousNames(spec, running, names);
   const wanted = renderSynchronousNames(names);
-  const { upstream } = await loadReplicationSettings(spec.paths.dataDirectory);
-  await changeReplicationSettings(spec, { synchronousNames: names, upstream });
-  running.reload();
   const inForce = ([setting, senders]: readonly (readonly Row[])[]): boolean => {
     const row = setting?.[0];
     if (row?.['names'] !== wanted) return false;
     return row['in_recovery'] === 't' || sendersAgree(wanted, (senders ?? []).map(readPriority));
   };
   await awaitAnswer(running, deadlineMs, NAMES_IN_FORCE, inForce, `set synchronous_standby_names to '${wanted}'`);
+}
+
+/**
+ * The same without waiting until they are in force: for a server that is blocked until then. Durable: after a crash of the machine the names that
+ * were in force last are those that the last acknowledgements rest on.
+ */
+export async function requestSynchronousNames(spec: ServerSpec, running: RunningServer, names: SynchronousNames): Promise<void> {
+  const { upstream } = await loadReplicationSettings(spec.paths.dataDirectory);
+  await changeReplicationSettings(spec, { synchronousNames: names, upstream });
+  await syncSettings(spec.paths.dataDirectory);
+  running.reload();
 }
 
 function readPriority(row: Row): { applicationName: string; state: string; syncPriority: number } {

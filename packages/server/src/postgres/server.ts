@@ -17,6 +17,7 @@ import { type Promotion, promoteServer } from './promote.ts';
 import {
   followUpstream,
   isolateServer,
+  requestSynchronousNames,
   type RunningServer,
   type ServerSpec,
   setSynchronousNames,
@@ -215,6 +216,11 @@ export class PostgresServer {
   /** See setSynchronousNames in replication.ts. */
   async setSynchronousNames(names: SynchronousNames, deadlineMs: number): Promise<void> {
     await setSynchronousNames(this.spec, this.#handle(), names, deadlineMs);
+  }
+
+  /** See requestSynchronousNames in replication.ts. */
+  async requestSynchronousNames(names: SynchronousNames): Promise<void> {
+    await requestSynchronousNames(this.spec, this.#handle(), names);
   }
 
   /** The replication settings that were last written, whether or not they are in force. Throws `data-directory-corrupt`. */

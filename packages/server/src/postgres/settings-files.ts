@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
-import { PostgresError } from './errors.ts';
-import { exists, writeFileAtomically } from './files.ts';
+import { errnoOf, PostgresError } from './errors.ts';
+import { replaceFile, syncDirectory, syncFile, writeFileAtomically } from './files.ts';
 import {
   ownedSettings,
   type ReplicationSettings,
@@ -55,12 +56,16 @@ export async function writeSettings(
 ): Promise<void> {
   await Promise.all([
     writeFileAtomically(account, join(dataDirectory, 'understudy-defaults.conf'), renderDefaults(settings)),
-    writeOwnedSettings(account, dataDirectory, major, settings, replication, passfile),
+    removeOverrides(account, dataDirectory, major),
+    writeFileAtomically(account, ownedPath(dataDirectory), renderConfig(major, settings, replication, passfile)),
   ]);
 }
 
-/** The part of writeSettings that may change while a server runs. Each file is a wait for the disk, and a failover writes several. */
-export async function writeOwnedSettings(
+/**
+ * The part of writeSettings that may change while a server runs, without waiting for the disk (see replaceFile): each start writes it anew, but for
+ * the synchronous names of a primary (syncSettings).
+ */
+export async function changeSettings(
   account: Account | null,
   dataDirectory: string,
   major: number,
@@ -68,27 +73,42 @@ export async function writeOwnedSettings(
   replication: ReplicationSettings,
   passfile: string,
 ): Promise<void> {
-  await Promise.all([
-    removeOverrides(account, dataDirectory, major),
-    writeFileAtomically(account, join(dataDirectory, 'understudy.conf'), renderConfig(major, settings, replication, passfile)),
-  ]);
+  await removeOverrides(account, dataDirectory, major);
+  replaceFile(account, ownedPath(dataDirectory), renderConfig(major, settings, replication, passfile));
+}
+
+/** Makes durable what changeSettings wrote. */
+export async function syncSettings(dataDirectory: string): Promise<void> {
+  await syncFile(ownedPath(dataDirectory));
+  await syncDirectory(dataDirectory);
+}
+
+function ownedPath(dataDirectory: string): string {
+  return join(dataDirectory, 'understudy.conf');
 }
 
 /** The replication settings that a data directory was last given. Throws `data-directory-corrupt`. */
 export async function loadReplicationSettings(dataDirectory: string): Promise<ReplicationSettings> {
-  const replication = readReplicationSettings(await readFile(join(dataDirectory, 'understudy.conf'), 'utf8'));
-  if (!replication)
-    throw new PostgresError('data-directory-corrupt', `${join(dataDirectory, 'understudy.conf')} was not written by Understudy`);
+  const replication = readReplicationSettings(await readFile(ownedPath(dataDirectory), 'utf8'));
+  if (!replication) throw new PostgresError('data-directory-corrupt', `${ownedPath(dataDirectory)} was not written by Understudy`);
   return replication;
 }
 
 /** ALTER SYSTEM writes a file that beats every other one: what failover rests on is taken out of it, the rest stays. */
 async function removeOverrides(account: Account | null, dataDirectory: string, major: number): Promise<void> {
   const path = join(dataDirectory, 'postgresql.auto.conf');
-  if (!(await exists(path))) return;
-  const text = await readFile(path, 'utf8');
+  const text = readIfThere(path);
   const cleaned = withoutSettings(text, ownedSettings(major));
   if (cleaned !== text) await writeFileAtomically(account, path, cleaned);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 /** Drops the lines that set one of the names. */

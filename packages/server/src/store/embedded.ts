@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import {
   type ChangeResult,
   type ClusterState,
@@ -56,14 +56,15 @@ export class EmbeddedStore implements Store {
   change(expectedRevision: number, next: ClusterState): Promise<ChangeResult> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'));
     if (this.#now.revision !== expectedRevision) return Promise.resolve({ kind: 'conflict', now: this.#now });
+    const before = this.#now;
     const now = { revision: expectedRevision + 1, state: next };
     try {
-      keepPrevious(this.#path);
       this.#write(now);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#now = now;
+    setImmediate(() => this.#keepPrevious(before));
     // A listener may itself change the state: then all have heard the newer one already, and nothing may come out of order.
     tellAll(this.#listeners, listener => {
       if (this.#now === now) listener.state(now);
@@ -95,16 +96,17 @@ export class EmbeddedStore implements Store {
   #write(now: VersionedState): void {
     writeDurably(this.#path, `${encodeState(now)}\n`);
   }
-}
 
-/** A courtesy for people who must repair: whole or as it was, and no reason to refuse a change. */
-function keepPrevious(path: string): void {
-  const aside = `${path}.previous.new`;
-  try {
-    copyFileSync(path, aside);
-    renameSync(aside, `${path}.previous`);
-  } catch {
-    rmSync(aside, { force: true });
+  /** A courtesy for people who must repair: whole or as it was, and nothing that a change has to wait for. */
+  #keepPrevious(before: VersionedState): void {
+    if (this.#closed) return;
+    const aside = `${this.#path}.previous.new`;
+    try {
+      writeFileSync(aside, `${encodeState(before)}\n`, { mode: 0o600 });
+      renameSync(aside, `${this.#path}.previous`);
+    } catch {
+      rmSync(aside, { force: true });
+    }
   }
 }
 

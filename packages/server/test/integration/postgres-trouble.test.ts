@@ -134,7 +134,7 @@ test('a replica whose password was taken away cannot stream, whatever its settin
   const streams = async (): Promise<boolean> =>
     (await sql(n1, "SELECT 1 FROM pg_stat_replication WHERE application_name = 'n6_t1'")).length === 1;
   await eventually(streams, 'n6 streams');
-  await revokeStreaming(n6.spec.paths.passfileDirectory);
+  revokeStreaming(n6.spec.paths.passfileDirectory);
   await sql(n1, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name = 'n6_t1'");
   await eventually(async () => /fe_sendauth: no password supplied/.test(await n6.server.logTail()), 'n6 is refused');
   expect(await streams()).toBe(false);

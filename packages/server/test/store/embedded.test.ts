@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeState, UnderstudyError } from '@understudy/core/cluster';
@@ -63,6 +64,7 @@ describe('the state file', () => {
     const { store, path } = newStore();
     await store.change(1, pausedAt(1));
     await store.change(2, pausedAt(2));
+    await setImmediate();
     expect(EmbeddedStore.open(`${path}.previous`).current).toEqual({ revision: 2, state: pausedAt(1) });
     expect(readdirSync(join(path, '..')).sort()).toEqual(['state.json', 'state.json.previous']);
   });
@@ -102,6 +104,7 @@ describe('the state file', () => {
     const { store, path } = newStore();
     mkdirSync(join(`${path}.previous`, 'in-the-way'), { recursive: true });
     expect((await store.change(1, pausedAt(1))).kind).toBe('done');
+    await setImmediate();
     expect(readdirSync(join(path, '..')).sort()).toEqual(['state.json', 'state.json.previous']);
   });
 
