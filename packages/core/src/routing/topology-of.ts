@@ -37,7 +37,9 @@ function primaryState(
   if (!spec || !report) return { kind: 'absent', reason: `${rule.primary}, the primary of term ${rule.term}, has not been heard of yet` };
   const { server } = report;
   if (server.kind !== 'primary' || server.timeline !== rule.timeline) {
-    return { kind: 'absent', reason: `${rule.primary}, elected for term ${rule.term}, is not open yet (${server.kind})` };
+    const reason = `${rule.primary}, elected for term ${rule.term}, is not open yet (${server.kind})`;
+    const isNext = server.kind === 'replica' && report.promisedTerm === rule.term;
+    return { kind: 'absent', reason, ...(isNext ? { next: routable(state, rule.primary, server.timeline) } : {}) };
   }
   const target = routable(state, rule.primary, server.timeline);
   if (!rule.established || report.openTerm !== rule.term) return { kind: 'unconfirmed', server: target };

@@ -19,8 +19,11 @@ export type PrimaryState =
   | { readonly kind: 'unconfirmed'; readonly server: RoutableServer }
   /** A switchover drains: open transactions may end until the deadline, new work is held. `drainUntilMs` is on the router's own monotonic clock. */
   | { readonly kind: 'draining'; readonly server: RoutableServer; readonly drainUntilMs: number }
-  /** `last`: who was it before, where nobody but the servers themselves can be asked. */
-  | { readonly kind: 'absent'; readonly reason: string; readonly last?: RoutableServer };
+  /**
+   * `last`: who was it before, where nobody but the servers themselves can be asked. `next`: the elected replica that is being promoted; it may be
+   * connected to ahead of time, and asked nothing.
+   */
+  | { readonly kind: 'absent'; readonly reason: string; readonly last?: RoutableServer; readonly next?: RoutableServer };
 
 /** What a router knows of the cluster. A new value replaces the old one whole; nothing in it is ever changed in place. */
 export interface Topology {

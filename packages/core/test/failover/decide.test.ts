@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterState, MemberReport, ServerReport } from '../../src/cluster/index.ts';
 import { type Action, decide } from '../../src/failover/index.ts';
-import { healthy, NOW, primary, replica, report, RULE, spec, streaming, type ViewParts, viewOf } from './view-builder.ts';
+import { HISTORY, healthy, NOW, primary, replica, report, RULE, spec, streaming, type ViewParts, viewOf } from './view-builder.ts';
 
 const actions = (parts: ViewParts): readonly Action[] => decide(viewOf(parts), NOW).map(({ action }) => action);
 const kinds = (parts: ViewParts): readonly string[] =>
@@ -380,6 +380,22 @@ describe('a replica', () => {
     expect(actions({ self, reports: own(behind) })).toEqual([
       { kind: 'follow', primary: 'n1', host: 'n1.test', port: 5432, applicationName: 'n3_t7', slot: 'understudy_n3' },
     ]);
+  });
+
+  it('connects to the elected member before that is promoted', () => {
+    const state = { rule: { ...RULE, timeline: 5, established: false } };
+    const asked = (elected: ServerReport, own: ServerReport = replica(), rule = state.rule): readonly string[] =>
+      kinds({ self, state: { rule }, reports: healthy({ n1: elected, n3: own }) });
+    expect(asked(replica())).toEqual(['follow']);
+    expect(asked(replica({ receiveLsn: null }))).toEqual(['follow']);
+    // It has the beginning of a record: what was flushed of that is no acknowledgement of what will be written in its place.
+    expect(asked(replica({ receiveLsn: 1040n }))).toEqual([]);
+    expect(asked(replica({ followsAs: 'n1_t6' }))).toEqual([]);
+    expect(asked(replica(), replica({ walEnd: { timeline: 4, lsn: 1001n, history: HISTORY } }))).toEqual([]);
+    expect(asked(replica(), replica({ walEnd: null }))).toEqual([]);
+    expect(asked(replica(), replica({ followsAs: 'n3_t7' }))).toEqual([]);
+    expect(asked(replica(), replica(), { ...state.rule, cohort: ['n2'] })).toEqual([]);
+    expect(asked(replica(), replica(), { ...state.rule, established: true })).toEqual([]);
   });
 
   it('is rewound or cloned when its WAL goes past the fork', () => {

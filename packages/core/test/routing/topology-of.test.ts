@@ -64,6 +64,16 @@ describe('there is no primary', () => {
     });
   });
 
+  test('but one that was elected, and can be connected to while it is promoted', () => {
+    const { primary: state } = topology({ reports: { n1: report('n1', replica()) } });
+    expect(state).toMatchObject({ kind: 'absent', next: server('n1') });
+    for (const [found, promisedTerm] of [
+      [replica(), 6],
+      [{ kind: 'starting', sinceMs: 10 } as const, 7],
+    ] as const)
+      expect(topology({ reports: { n1: report('n1', found, { promisedTerm }) } }).primary).not.toHaveProperty('next');
+  });
+
   test.each<ServerReport>([
     { kind: 'absent' },
     { kind: 'stopped', cleanShutdown: false, timeline: 4, checkpointLsn: 0n, crashed: true },

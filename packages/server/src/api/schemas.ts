@@ -120,7 +120,7 @@ export const topologySchema: z.ZodType<types.TopologyAnswer> = z.strictObject({
       z.strictObject({ kind: z.literal('open'), server: routableServer }),
       z.strictObject({ kind: z.literal('unconfirmed'), server: routableServer }),
       z.strictObject({ kind: z.literal('draining'), server: routableServer, drainUntilMs: z.number() }),
-      z.strictObject({ kind: z.literal('absent'), reason: z.string() }),
+      z.strictObject({ kind: z.literal('absent'), reason: z.string(), next: routableServer.optional() }),
     ]),
     replicas: z.array(routableServer),
     history: z.array(z.strictObject({ timeline: count, endLsn: z.string() })),

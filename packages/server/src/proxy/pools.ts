@@ -85,10 +85,11 @@ export class Pools {
       if (role === 'primary' && user !== undefined && this.#heirs.size < WARM_POOLS) this.#heirs.set(user.signature, user);
     }
     const { primary, term } = topology;
-    if (primary.kind === 'unconfirmed' || primary.kind === 'open') this.#warm(primary.server, term);
+    const next = primary.kind === 'absent' ? primary.next : primary.server;
+    if (next !== undefined) this.#warm(next, term);
   }
 
-  /** A new connection takes a server longer than a write; a new primary can be connected to while it opens. */
+  /** A new connection takes a server longer than a write; a new primary can be connected to while it is promoted. */
   #warm(server: RoutableServer, term: number): void {
     for (const user of this.#heirs.values()) this.of(server, 'primary', term, user).warm(WARM_CONNECTIONS);
     this.#heirs.clear();

@@ -179,6 +179,10 @@ test('diverged WAL is every segment from the fork on, of this timeline and befor
     '00000002.history',
     'archive_status',
   ];
-  expect(selectSegments(names, 1, 0x3000148n, 16 << 20)).toEqual(['000000010000000000000003', '000000010000000100000000', '00000002.history']);
+  expect(selectSegments(names, 1, 0x3000148n, 16 << 20)).toEqual([
+    '000000010000000000000003',
+    '000000010000000100000000',
+    '00000002.history',
+  ]);
   expect(selectSegments(names, 1, 0xc00148n, 4 << 20)).toEqual(selectSegments(names, 1, 0x3000148n, 16 << 20));
 });
