@@ -118,7 +118,7 @@ export class Checks {
       const steady =
         connection.replica.receiver === connection &&
         world.now - connection.replica.lastMessageAtMs < 300 &&
-        world.now - connection.openedAtMs > 1500;
+        world.now - connection.steadySinceMs > 1500;
       if (agent.well && steady && world.calmFor(id) && world.calmFor(by))
         this.#fail('V', `${by} called ${primary.id} lost while ${id} streams from it`);
     }

@@ -18,7 +18,8 @@ export class Connection {
   /** As the primary knows it. */
   replicaFlushed = 0;
   repliedAtMs: number;
-  readonly openedAtMs: number;
+  /** Since when messages have come without a gap. */
+  steadySinceMs: number;
   #flying = false;
   #senderOpen = true;
   #receiverOpen = true;
@@ -31,7 +32,7 @@ export class Connection {
     this.set = readNames(primary.namesText);
     this.#lives = [primary.life, replica.life];
     this.repliedAtMs = world.now;
-    this.openedAtMs = world.now;
+    this.steadySinceMs = world.now;
     replica.lastMessageAtMs = world.now;
     this.#keepalive();
   }
@@ -93,6 +94,7 @@ export class Connection {
       this.#world.events.after(100, () => this.#deliver(upTo));
       return;
     }
+    if (this.#world.now - replica.lastMessageAtMs > 2 * KEEPALIVE_MS) this.steadySinceMs = this.#world.now;
     replica.lastMessageAtMs = this.#world.now;
     if (this.#primaryAlive && upTo > replica.wal.length) {
       this.#world.checks.streams(isPrefix(replica.wal, primary.wal), primary, replica);

@@ -56,8 +56,12 @@ export interface ClientUnit {
   beganAtMs: number;
   /** Bytes of it that are counted as waiting in the proxy. */
   waitingBytes: number;
-  /** How often it was sent to a server that was lost. */
+  /** How often it was sent to a server. What was lost with a server that was dying already does not count again. */
   attempts: number;
+  /** How many connections could not be made for it. */
+  openingsFailed: number;
+  /** Which server it was lost with last, and when that began (monotonic). */
+  lastLoss: { readonly member: string; readonly atMs: number } | null;
   /** It must not share a connection with other clients' reads again. */
   alone: boolean;
 }
@@ -81,8 +85,20 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     beganAtMs: 0,
     waitingBytes: 0,
     attempts: 0,
+    openingsFailed: 0,
+    lastLoss: null,
     alone: false,
   };
+}
+
+/** One server's death shows on each of its connections by itself, in no order: those that a unit meets within this time are one death. */
+const ONE_DEATH_MS = 1000;
+
+/** The connection that the unit was sent on is lost. A unit that loses one server after the other may be why they die, and has a limit. */
+export function noteLoss(unit: ClientUnit, member: string, nowMs: number): void {
+  const { lastLoss } = unit;
+  if (lastLoss?.member === member && nowMs - lastLoss.atMs < ONE_DEATH_MS) unit.attempts -= 1;
+  else unit.lastLoss = { member, atMs: nowMs };
 }
 
 /**

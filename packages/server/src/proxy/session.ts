@@ -5,7 +5,7 @@ import { describeReason, type SqlClassifier } from '@understudy/core/sql';
 import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolError, type TransactionStatus } from '@understudy/wire';
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
-import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, writesRows } from './client-unit.ts';
+import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, noteLoss, writesRows } from './client-unit.ts';
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
@@ -466,8 +466,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       if (error instanceof Superseded) return;
       if (error instanceof ProxyFailure) return this.#failHead(unit, error);
       this.#context.freshness.failed(server.id, 'not-started');
-      unit.attempts += 1;
-      const hopeless = unit.attempts >= MAX_ATTEMPTS || error instanceof LoginRefused;
+      unit.openingsFailed += 1;
+      const hopeless = unit.openingsFailed >= MAX_ATTEMPTS || error instanceof LoginRefused;
       if (hopeless) unit.primaryBecause = `${server.id} could not be connected to: ${(error as Error).message}`;
     }
   }
@@ -628,8 +628,13 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   onLaneLeft(read: LaneRead, from: ServerConnection, why: 'lost' | 'shed' | 'too-large'): void {
     const { stats, freshness } = this.#context;
     stats.countRetry(`lane-${why}`);
-    if (why === 'lost') freshness.failed(from.member, 'started');
-    else freshness.abandoned(from.member);
+    if (why === 'lost') {
+      freshness.failed(from.member, 'started');
+      noteLoss(read.unit, from.member, performance.now());
+    } else {
+      freshness.abandoned(from.member);
+      read.unit.attempts -= 1;
+    }
     const [text] = read.unit.texts;
     if (why === 'too-large' && text !== undefined) learnRun(text, 0, TOO_LARGE_BYTES);
     this.#runAlone(read);
@@ -720,6 +725,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       const verdict = verdicts[i];
       if (verdict === undefined) return;
       this.#context.freshness.failed(from.member, 'started');
+      noteLoss(unit, from.member, performance.now());
       if (!flight.again && verdict.kind === 'failed') this.#own.tell(unit, flight.replaced ?? verdict.failure, verdict.status);
       else if (unit.attempts >= MAX_ATTEMPTS) this.#own.tell(unit, noServer(why.message), 'I');
       else again.push(unit);

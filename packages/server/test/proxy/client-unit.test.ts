@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endsTransaction, mayCommit, mayWrite, statusAfter } from '../../src/proxy/client-unit.ts';
+import { endsTransaction, mayCommit, mayWrite, noteLoss, statusAfter } from '../../src/proxy/client-unit.ts';
 import { unitOf } from './units.ts';
 
 describe('what a unit demands', () => {
@@ -74,5 +74,27 @@ describe('what a unit may change', () => {
     expect(endsTransaction(unitOf('ABORT'))).toBe('rollback');
     expect(endsTransaction(unitOf('commit; select 1'))).toBeNull();
     expect(endsTransaction(unitOf('select 1'))).toBeNull();
+  });
+});
+
+describe('losses of a unit', () => {
+  /** Sent and lost, once for each. */
+  function attempts(...losses: readonly (readonly [member: string, atMs: number])[]): number {
+    const unit = unitOf('select 1');
+    for (const [member, atMs] of losses) {
+      unit.attempts += 1;
+      noteLoss(unit, member, atMs);
+    }
+    return unit.attempts;
+  }
+
+  it('count once for each death of a server, however many of its connections they were met on', () => {
+    expect(attempts(['n1', 0])).toBe(1);
+    expect(attempts(['n1', 0], ['n1', 40], ['n1', 90], ['n2', 95], ['n2', 130])).toBe(2);
+  });
+
+  it('count each when servers die one after the other, or one again and again', () => {
+    expect(attempts(['n1', 0], ['n2', 10], ['n1', 20])).toBe(3);
+    expect(attempts(['n1', 0], ['n1', 1000], ['n1', 2000])).toBe(3);
   });
 });
