@@ -112,10 +112,12 @@ const code = sourcesOf(...packages.map(name => `packages/${name}`));
 if (
   stampOf('built') !== code ||
   packages.some(name => !existsSync(join(root, 'packages', name, 'dist'))) ||
-  !existsSync(join(root, 'packages/client/dist/index.cjs'))
+  !existsSync(join(root, 'packages/client/dist/index.cjs')) ||
+  !existsSync(join(root, 'packages/server/dist/bundle/cli-main.js'))
 ) {
   run('Building', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   run('Bundling the client', process.execPath, [join(root, 'packages/client/build.mjs')]);
+  run('Bundling the programs', process.execPath, [join(root, 'packages/server/build.mjs')]);
   setStamp('built', code);
 }
 

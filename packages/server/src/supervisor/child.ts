@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Link } from '../store/link.ts';
+import { programUrl } from '../program-url.ts';
 import { childLink } from '../store/process-link.ts';
 
 /** A child that dies is started again at once; one that dies again soon after this, then twice as long each time. */
@@ -115,6 +116,6 @@ function openLog(path: string): WriteStream {
  */
 function entryPoint(entry: string): { path: string; execArgv: string[] } {
   const fromSource = import.meta.url.endsWith('.ts');
-  const path = fileURLToPath(new URL(`../${entry}${fromSource ? '.ts' : '.js'}`, import.meta.url));
+  const path = fileURLToPath(programUrl(entry));
   return { path, execArgv: fromSource ? ['--import', 'tsx', '--conditions=source'] : [] };
 }

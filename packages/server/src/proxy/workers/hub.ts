@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { programUrl } from '../../program-url.ts';
 import { channel, type Link } from '../../store/link.ts';
 import { RemoteStore } from '../../store/remote.ts';
 import { serveStore } from '../../store/serve.ts';
@@ -258,7 +258,6 @@ export class WorkerHub {
   }
 }
 
-/** Compiled beside us, or the source where we run from source ourselves. */
 export function threadProgram(): URL {
-  return new URL(`./thread${fileURLToPath(import.meta.url).endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  return programUrl('proxy/workers/thread');
 }
