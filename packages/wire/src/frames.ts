@@ -24,8 +24,13 @@ export interface FrameHandler {
 }
 
 export interface ScannerLimits {
-  /** Type bytes whose frames need not be whole: rows and copy data. */
+  /** Type bytes whose frames need not be whole if they are large: rows and copy data. */
   readonly streamed: ReadonlySet<number>;
+  /**
+   * From this size on. Smaller ones are put together, so that only a large one can be cut off in its middle when its sender is lost: whoever has been
+   * sent a part of a frame can be told nothing more.
+   */
+  readonly streamedFromBytes: number;
   /** Greatest size of a frame that is put together from several chunks; 5 to MAX_FRAME_BYTES. */
   readonly maxAssembledBytes: number;
 }
@@ -84,7 +89,7 @@ export class FrameScanner {
   /** The header is whole, the frame is not: stream it or start to put it together. */
   #beginSpanning(type: number, chunk: Buffer, at: number, end: number): number {
     const bytes = end - at;
-    if (this.#limits.streamed.has(type)) {
+    if (this.#isStreamed(type, bytes)) {
       this.#streamType = type;
       this.#streamLeft = end - chunk.length;
       this.#handler.onPart(type, chunk, at, chunk.length, false);
@@ -94,6 +99,10 @@ export class FrameScanner {
       this.#hold(chunk.subarray(at));
     }
     return chunk.length;
+  }
+
+  #isStreamed(type: number, bytes: number): boolean {
+    return bytes >= this.#limits.streamedFromBytes && this.#limits.streamed.has(type);
   }
 
   #checkAssembled(bytes: number): void {
@@ -116,7 +125,7 @@ export class FrameScanner {
       if (this.#pendingBytes < HEADER_BYTES) return at;
       const header = this.#takePending();
       const bytes = frameBytes(header, 0);
-      if (bytes > HEADER_BYTES && this.#limits.streamed.has(header[0] as number)) {
+      if (bytes > HEADER_BYTES && this.#isStreamed(header[0] as number, bytes)) {
         this.#streamType = header[0] as number;
         this.#streamLeft = bytes - HEADER_BYTES;
         this.#handler.onPart(this.#streamType, header, 0, HEADER_BYTES, false);

@@ -25,9 +25,9 @@ class Collector implements FrameHandler {
   }
 }
 
-function scan(chunks: readonly Buffer[], maxAssembledBytes = 1 << 20): { frames: string[]; atBoundary: boolean } {
+function scan(chunks: readonly Buffer[], maxAssembledBytes = 1 << 20, streamedFromBytes = 0): { frames: string[]; atBoundary: boolean } {
   const collector = new Collector();
-  const scanner = new FrameScanner(collector, { streamed: STREAMED, maxAssembledBytes });
+  const scanner = new FrameScanner(collector, { streamed: STREAMED, streamedFromBytes, maxAssembledBytes });
   for (const chunk of chunks) scanner.push(chunk);
   return { frames: collector.frames, atBoundary: scanner.atBoundary };
 }
@@ -54,11 +54,16 @@ const anyFrame = fc.tuple(fc.constantFrom(...Object.values(Backend)), fc.uint8Ar
 describe('FrameScanner', () => {
   it('finds the same frames however the stream is split', () => {
     fc.assert(
-      fc.property(fc.array(anyFrame, { maxLength: 12 }), fc.array(fc.nat(500), { maxLength: 30 }), (frames, cuts) => {
-        const found = scan(cut(Buffer.concat(frames), cuts));
-        expect(found.frames).toEqual(frames.map(f => f.toString('hex')));
-        expect(found.atBoundary).toBe(true);
-      }),
+      fc.property(
+        fc.array(anyFrame, { maxLength: 12 }),
+        fc.array(fc.nat(500), { maxLength: 30 }),
+        fc.nat(40),
+        (frames, cuts, streamedFrom) => {
+          const found = scan(cut(Buffer.concat(frames), cuts), 1 << 20, streamedFrom);
+          expect(found.frames).toEqual(frames.map(f => f.toString('hex')));
+          expect(found.atBoundary).toBe(true);
+        },
+      ),
       { seed: 1, numRuns: 1000 },
     );
   });
@@ -69,11 +74,21 @@ describe('FrameScanner', () => {
     expect(scan([...stream].map(byte => Buffer.of(byte))).frames).toEqual(frames.map(f => f.toString('hex')));
   });
 
+  it('streams a row from the given size on, and hands on smaller ones whole', () => {
+    const rows = [backend.dataRow(['x'.repeat(80)]), backend.dataRow(['y'.repeat(200)])] as const;
+    const handler = { seen: [] as string[], onFrame: () => handler.seen.push('whole'), onPart: () => handler.seen.push('part') };
+    const scanner = new FrameScanner(handler, { streamed: STREAMED, streamedFromBytes: rows[1].length, maxAssembledBytes: 1000 });
+    for (const row of rows) for (const half of [row.subarray(0, 50), row.subarray(50)]) scanner.push(half);
+    expect(handler.seen).toEqual(['whole', 'part', 'part']);
+    for (const row of rows) for (const piece of [row.subarray(0, 3), row.subarray(3)]) scanner.push(piece);
+    expect(handler.seen.slice(3)).toEqual(['whole', 'part', 'part']);
+  });
+
   it('does not copy a frame that lies in one chunk', () => {
     const chunk = Buffer.concat([backend.READY.I, backend.dataRow(['x'])]);
     const seen: Buffer[] = [];
     const handler: FrameHandler = { onFrame: (_type, from) => seen.push(from), onPart: () => expect.unreachable() };
-    new FrameScanner(handler, { streamed: STREAMED, maxAssembledBytes: 100 }).push(chunk);
+    new FrameScanner(handler, { streamed: STREAMED, streamedFromBytes: 0, maxAssembledBytes: 100 }).push(chunk);
     expect(seen).toEqual([chunk, chunk]);
     expect(seen.every(from => from.buffer === chunk.buffer)).toBe(true);
   });

@@ -98,7 +98,11 @@ describe('mutated frames', () => {
     };
     const perStream = 4;
     for (let sent = 0; sent < FRAMES; sent += perStream) {
-      const scanner = new FrameScanner(handler, { streamed: new Set([0x44, 0x64]), maxAssembledBytes: MAX_ASSEMBLED_BYTES });
+      const scanner = new FrameScanner(handler, {
+        streamed: new Set([0x44, 0x64]),
+        streamedFromBytes: 500,
+        maxAssembledBytes: MAX_ASSEMBLED_BYTES,
+      });
       const stream = Buffer.concat(
         Array.from({ length: perStream }, () => mutate(SEEDS[Math.floor(random() * SEEDS.length)] as Buffer, random)),
       );

@@ -34,7 +34,7 @@ export async function joinToPrimary(request: {
           },
           onPart: () => undefined,
         },
-        { streamed: new Set(), maxAssembledBytes: 1024 * 1024 },
+        { streamed: new Set(), streamedFromBytes: 0, maxAssembledBytes: 1024 * 1024 },
       );
       server.on('data', chunk => {
         try {

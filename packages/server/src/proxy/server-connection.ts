@@ -80,6 +80,8 @@ export class StatementRefused extends Error {
 }
 
 const STREAMED: ReadonlySet<number> = new Set([Backend.dataRow, Backend.copyData]);
+/** A row that spans two chunks is copied once; larger ones are passed on as they come. */
+const STREAMED_FROM_BYTES = 128 * 1024;
 /** Messages of a server other than rows and copy data. PostgreSQL sends nothing near this. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Rows of the proxy's own questions. */
@@ -118,7 +120,7 @@ export class ServerConnection implements FrameHandler {
   readonly #scanner: FrameScanner;
   #login: { exchange: ServerLogin; done: (error: Error | null) => void } | null = null;
   #lost: Error | null = null;
-  #partHidden = false;
+  #isMidRow = false;
 
   private constructor(request: OpenRequest, socket: Socket) {
     this.member = request.member;
@@ -127,7 +129,11 @@ export class ServerConnection implements FrameHandler {
     this.address = request.address;
     this.socket = socket;
     this.out = new ByteSink(socket);
-    this.#scanner = new FrameScanner(this, { streamed: STREAMED, maxAssembledBytes: MAX_ANSWER_BYTES });
+    this.#scanner = new FrameScanner(this, {
+      streamed: STREAMED,
+      streamedFromBytes: STREAMED_FROM_BYTES,
+      maxAssembledBytes: MAX_ANSWER_BYTES,
+    });
   }
 
   /** Connects and logs in. Rejects with LoginRefused, ProtocolError or the socket's error. */
@@ -157,6 +163,11 @@ export class ServerConnection implements FrameHandler {
     connection.parameters = reportedParameters(NOTHING_REPORTED, exchange.parameters);
     connection.key = exchange.key;
     return connection;
+  }
+
+  /** A part of a row was passed on, and the rest has not come. */
+  get isMidRow(): boolean {
+    return this.#isMidRow;
   }
 
   get lost(): boolean {
@@ -273,9 +284,9 @@ export class ServerConnection implements FrameHandler {
     // Only the first part is checked against what is due; the others belong to the same message.
     const head = this.expectations.head;
     if (head === undefined) throw new ProtocolError('a row that nothing was sent for');
-    this.#partHidden = head.hidden;
+    this.#isMidRow = !last && !head.hidden;
     if (last) this.expectations.take(type);
-    if (!this.#partHidden) this.owner?.onAnswer(this, 'within', type, chunk, start, end);
+    if (!head.hidden) this.owner?.onAnswer(this, 'within', type, chunk, start, end);
   }
 
   /** Answers to the proxy's own messages among a client's. An error in them is the client's: its statement failed because of it. */

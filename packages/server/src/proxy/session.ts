@@ -95,7 +95,11 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     this.#classifier = context.databases.classifierOf(user.database);
     this.#sending = { texts: context.databases.textsOf(user.database), maxServerStatements: context.options.maxServerStatements };
     const reader = new ClientReader(this, this.#classifier, this.#sending.texts, context.options.maxRetryBytes);
-    this.#scanner = new FrameScanner(reader, { streamed: STREAMED, maxAssembledBytes: context.options.maxMessageBytes });
+    this.#scanner = new FrameScanner(reader, {
+      streamed: STREAMED,
+      streamedFromBytes: 0,
+      maxAssembledBytes: context.options.maxMessageBytes,
+    });
     this.#state = new SessionState(wishes, new SessionSettings(settings, user.identity.user));
     this.#token = token;
     this.#own = new OwnAnswers(context, this.#state, this.#client);
@@ -711,6 +715,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     this.#servers.forget(from);
     this.#losses += 1;
     if (this.#ended) return;
+    // The client waits for the rest of a row: whatever it is told would be taken for that.
+    if (from.isMidRow && lost[0]?.answered) return this.end();
     if (from.role === 'primary') this.#state.primaryLost(lost.length > 0);
     else this.#state.replicaLost(lost.length > 0);
     if (lost.length > 0) this.#judge(lost, [...again], why);

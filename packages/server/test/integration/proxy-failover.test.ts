@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { frontend, readErrorFields } from '@understudy/wire';
 import type { Topology } from '@understudy/core/routing';
 import pg from 'pg';
@@ -154,6 +155,30 @@ describe('a primary is lost', () => {
     on.topology.set({ ...other, replicas: [routable(n2), routable(n3)] });
     await n2.server.fence();
     expect((await reading).rows[0]?.answer).toBe(42);
+  });
+
+  test('a client that was sent half of a large row is disconnected: anything else would be taken for the rest of it', async () => {
+    const c = await client(on);
+    const { stream } = (c as unknown as { connection: { stream: Socket } }).connection;
+    const half = new Promise<void>(resolve => {
+      let bytes = 0;
+      stream.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes < 1 << 20) return;
+        stream.pause();
+        resolve();
+      });
+    });
+    const outcome = c.query("SELECT repeat('x', 60000000)").then(
+      () => 'answered',
+      (error: Error) => error.message,
+    );
+    await half;
+    for (const member of [on.primary, ...on.replicas]) await member.server.fence();
+    stream.removeAllListeners('data');
+    stream.resume();
+    stream.on('data', () => undefined);
+    expect(await outcome).toMatch(/terminated/);
   });
 
   test('settings, prepared statements and LISTEN go on at the new primary', async () => {

@@ -25,7 +25,7 @@ export class WireClient implements FrameHandler {
   readonly parameters: Map<string, string> = new Map();
   key: BackendKey | null = null;
   closed = false;
-  readonly #scanner = new FrameScanner(this, { streamed: new Set(), maxAssembledBytes: 1 << 28 });
+  readonly #scanner = new FrameScanner(this, { streamed: new Set(), streamedFromBytes: 0, maxAssembledBytes: 1 << 28 });
   #received: Received[] = [];
   #wake: () => void = () => undefined;
 
