@@ -63,7 +63,10 @@ function login({ host, port, user, password, database }: Endpoint): Promise<Sock
       if (step.kind === 'send') socket.write(step.bytes);
       else if (step.kind === 'ready') resolve(socket);
     };
-    const scanner = new FrameScanner({ onFrame, onPart: () => undefined }, { streamed: new Set(), streamedFromBytes: 0, maxAssembledBytes: 1 << 20 });
+    const scanner = new FrameScanner(
+      { onFrame, onPart: () => undefined },
+      { streamed: new Set(), streamedFromBytes: 0, maxAssembledBytes: 1 << 20 },
+    );
     socket.on('data', chunk => {
       try {
         scanner.push(chunk as Buffer);
