@@ -196,6 +196,14 @@ export class Router {
     this.#pools.get(connection.server)?.drop(connection);
   }
 
+  /** The server has ended a connection in use. */
+  lost(connection: ServerConnection): void {
+    const pool = this.#pools.get(connection.server);
+    pool?.drop(connection);
+    pool?.distrust();
+    this.suspect();
+  }
+
   /** The topology may have changed: look again. */
   suspect(): void {
     this.#source.suspect();
