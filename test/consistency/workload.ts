@@ -1,6 +1,7 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { AcknowledgedCounter } from './acknowledged.ts';
 import { type Expectation, judgeCounter, judgeList, type Level, LEVELS, Verdicts } from './checker.ts';
+import type { Traffic } from './doors.ts';
 
 /** The bound of `bounded` sessions: over the delay of the replica that replays late, so that it may serve them. */
 export const BOUND_MS = 5000;
@@ -8,6 +9,8 @@ export const BOUND_MS = 5000;
 const LIST_LENGTH = 100;
 /** Between two steps of a client, so that there is some room for the servers. */
 const PAUSE_MS = 2;
+const WRITERS = 4;
+const READERS_OF_EACH_LEVEL = 2;
 
 interface Connection {
   readonly client: pg.Client;
@@ -27,7 +30,7 @@ interface Handover {
  * Each writer has one counter and one list of its own, and writes the numbers 1, 2, 3, … to both. It reads back on its own connection;
  * readers of every level read everybody's on others. Each read is judged at once against what had been acknowledged before it was sent.
  */
-export class Workload {
+export class Workload implements Traffic {
   readonly verdicts = new Verdicts();
   /** Reads by level and then by the port of the server that answered. */
   readonly reads: Record<Level, Map<number, number>> = {
@@ -40,33 +43,39 @@ export class Workload {
   readonly surprises: string[] = [];
   writes = 0;
   unknown = 0;
-  readonly #url: string;
-  readonly #writers: number;
-  readonly #counters: readonly AcknowledgedCounter[];
+  readonly #newClient: () => pg.Client;
+  readonly #counterTable: string;
+  readonly #listTable: string;
+  readonly #counters: readonly AcknowledgedCounter[] = Array.from({ length: WRITERS }, () => new AcknowledgedCounter(2 * BOUND_MS));
   /** By list: numbers whose append was acknowledged. */
   readonly #lists = new Map<number, Set<number>>();
   readonly #handovers: Handover[] = [];
   readonly #running: Promise<void>[] = [];
   #stopped = false;
 
-  constructor(url: string, writers: number) {
-    this.#url = url;
-    this.#writers = writers;
-    this.#counters = Array.from({ length: writers }, () => new AcknowledgedCounter(2 * BOUND_MS));
+  /** `name`: of its tables. */
+  constructor(name: string, newClient: () => pg.Client) {
+    this.#newClient = newClient;
+    this.#counterTable = `counters_of_${name}`;
+    this.#listTable = `lists_of_${name}`;
+  }
+
+  get table(): string {
+    return this.#listTable;
   }
 
   async prepare(): Promise<void> {
     const { client } = await this.#connect('strong');
-    await client.query('create table counters(key int primary key, value int not null)');
-    await client.query('create table lists(key int primary key, items int[] not null)');
-    await client.query(`insert into counters select k, 0 from generate_series(0, ${this.#writers - 1}) k`);
+    await client.query(`create table ${this.#counterTable}(key int primary key, value int not null)`);
+    await client.query(`create table ${this.#listTable}(key int primary key, items int[] not null)`);
+    await client.query(`insert into ${this.#counterTable} select k, 0 from generate_series(0, ${WRITERS - 1}) k`);
     await client.end();
   }
 
-  start(readersOfEach: number): void {
+  start(): void {
     const levels: readonly Level[] = ['strong', 'session', 'eventual'];
-    for (let id = 0; id < this.#writers; id++) this.#running.push(this.#write(id, levels[id % levels.length] as Level));
-    for (const level of LEVELS) for (let i = 0; i < readersOfEach; i++) this.#running.push(this.#read(level));
+    for (let id = 0; id < WRITERS; id++) this.#running.push(this.#write(id, levels[id % levels.length] as Level));
+    for (const level of LEVELS) for (let i = 0; i < READERS_OF_EACH_LEVEL; i++) this.#running.push(this.#read(level));
   }
 
   async stop(): Promise<void> {
@@ -77,14 +86,16 @@ export class Workload {
   /** Acknowledged appends that are not on the primary in the end. */
   async missing(): Promise<string[]> {
     const { client } = await this.#connect('strong');
-    const { rows } = await client.query<{ key: number; items: number[] }>('/* understudy:primary */ select key, items from lists');
+    const { rows } = await client.query<{ key: number; items: number[] }>(
+      `/* understudy:primary */ select key, items from ${this.#listTable}`,
+    );
     await client.end();
     const there = new Map(rows.map(({ key, items }) => [key, new Set(items)]));
     return [...this.#lists].flatMap(([key, numbers]) => [...numbers].filter(n => !there.get(key)?.has(n)).map(n => `${key}:${n}`));
   }
 
   async #connect(level: Level): Promise<Connection> {
-    const client = new pg.Client({ connectionString: this.#url });
+    const client = this.#newClient();
     client.on('error', error => this.surprises.push(`connection lost: ${error.message}`));
     await client.connect();
     await client.query(`set understudy.consistency = '${level === 'token' ? 'session' : level}'`);
@@ -95,7 +106,7 @@ export class Workload {
   async #write(id: number, level: Level): Promise<void> {
     const on = await this.#connect(level);
     for (let n = 1; !this.#stopped; n++) {
-      if (await this.#tell(on, 'update counters set value = $2 where key = $1', [id, n])) {
+      if (await this.#tell(on, `update ${this.#counterTable} set value = $2 where key = $1`, [id, n])) {
         this.#counters[id]?.note(n, performance.now());
         on.own.set(id, n);
         if (n % 5 === 0) await this.#handOver(on, id, n);
@@ -110,7 +121,8 @@ export class Workload {
 
   async #append(on: Connection, id: number, n: number): Promise<void> {
     const key = listOf(id, n);
-    const sql = 'insert into lists values ($1, array[$2::int]) on conflict (key) do update set items = lists.items || $2::int';
+    const table = this.#listTable;
+    const sql = `insert into ${table} values ($1, array[$2::int]) on conflict (key) do update set items = ${table}.items || $2::int`;
     const acknowledged = this.#lists.get(key) ?? new Set();
     this.#lists.set(key, acknowledged);
     if (await this.#tell(on, sql, [key, n])) acknowledged.add(n);
@@ -143,7 +155,7 @@ export class Workload {
   async #read(level: Level): Promise<void> {
     const on = await this.#connect(level);
     for (let n = 0; !this.#stopped; n++) {
-      const key = n % this.#writers;
+      const key = n % WRITERS;
       if (level === 'token') await this.#takeToken(on);
       else if (n % 10 === 9) await this.#readList(on, listOf(key, Math.max(1, this.#counters[key]!.newest)));
       else await this.#readCounter(on, key);
@@ -171,7 +183,7 @@ export class Workload {
     };
     const row = await this.#one<{ value: number; port: number }>(
       on,
-      'select value, inet_server_port() as port from counters where key = $1',
+      `select value, inet_server_port() as port from ${this.#counterTable} where key = $1`,
       key,
     );
     if (row === null) return;
@@ -189,7 +201,7 @@ export class Workload {
   async #readList(on: Connection, key: number): Promise<void> {
     const row = await this.#one<{ items: number[]; port: number }>(
       on,
-      'select items, inet_server_port() as port from lists where key = $1',
+      `select items, inet_server_port() as port from ${this.#listTable} where key = $1`,
       key,
     );
     if (row === null) return;

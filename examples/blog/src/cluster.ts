@@ -10,11 +10,19 @@ export interface Member {
   readonly host: string;
   readonly port: number;
   readonly postmasterPid: number | null;
+  /** Written (the primary) or replayed, in PostgreSQL's text form; null while it is not known. */
+  readonly replayLsn: string | null;
+}
+
+function bytesOf(lsn: string | null): bigint {
+  const [high = '0', low = '0'] = lsn?.split('/') ?? [];
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
 /** A cluster of one's own, by Understudy's command. */
 export class BlogCluster {
   readonly #data: string;
+  #api = '';
   /** For the in-process client: servers by the cluster's HTTP API. */
   clientUrl = '';
   password = '';
@@ -25,17 +33,29 @@ export class BlogCluster {
 
   async up(replicas: number): Promise<void> {
     const status = JSON.parse(await this.run('up', '--detach', '--json', '--replicas', String(replicas)));
+    this.#api = status.endpoints.http;
     const router = new URL((await this.run('url')).trim());
     this.password = decodeURIComponent(router.password);
     this.clientUrl = `understudy://${router.username}:${router.password}@${new URL(status.endpoints.http).host}${router.pathname}`;
   }
 
   async members(): Promise<readonly Member[]> {
-    return JSON.parse(await this.run('status', '--json')).members as Member[];
+    const answer = await fetch(`${this.#api}/status`);
+    return ((await answer.json()) as { members: readonly Member[] }).members;
+  }
+
+  /** The name of the primary; `nobody` while there is none. */
+  async primary(): Promise<string> {
+    return (await this.members()).find(member => member.role === 'primary')?.id ?? 'nobody';
+  }
+
+  /** How far each member has written (the primary) or replayed (a replica), in bytes of the WAL. */
+  async walPositions(): Promise<ReadonlyMap<string, bigint>> {
+    return new Map((await this.members()).map(({ id, replayLsn }) => [id, bytesOf(replayLsn)]));
   }
 
   async addReplica(): Promise<void> {
-    await this.run('replica', 'add', '--json');
+    await this.run('replica', 'add');
   }
 
   /** As a crash would: every process of the primary's PostgreSQL loses its head. */
@@ -56,10 +76,8 @@ export class BlogCluster {
       });
       return stdout;
     } catch (error) {
-      // A cluster that is not quite healthy says so by its exit code, and tells its state all the same.
-      const { stdout, code } = error as { stdout?: string; code?: number };
-      if (args[0] === 'status' && stdout && (code === 3 || code === 4)) return stdout;
-      throw error;
+      // The command says in words what is wrong, and what to do.
+      throw new Error((error as { stderr?: string }).stderr?.trim() || (error as Error).message, { cause: error });
     }
   }
 }

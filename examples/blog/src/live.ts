@@ -13,13 +13,14 @@ export function perServer(before: RouteCounts, now: RouteCounts, seconds: number
   return servers.map(id => `${id} ${Math.round(((now.reads[id] ?? 0) - (before.reads[id] ?? 0)) / seconds)}`).join('  ');
 }
 
-/** One second of traffic as one line. */
-export function liveLine(visitors: number, tally: Tally, servers: string, seconds: number): string {
-  const { reads, writes, stale, failedReads, retriedWrites, latenciesMs } = tally;
+/** One second of traffic as one line. `primary`: who took the last write. */
+export function liveLine(visitors: number, tally: Tally, servers: string, seconds: number, primary: string): string {
+  const { reads, writes, stale, failedReads, retriedWrites, failedWrites, latenciesMs } = tally;
   const ms = (share: number): string => quantile(latenciesMs, share).toFixed(1);
-  const trouble = failedReads + retriedWrites === 0 ? '' : ` · failed reads ${failedReads}, writes made again ${retriedWrites}`;
+  const trouble =
+    failedReads + retriedWrites === 0 ? '' : ` · failed reads ${failedReads}, writes made again ${retriedWrites}, in vain ${failedWrites}`;
   return (
-    `${visitors} visitors · pages/s ${Math.round(reads / seconds)}, writes/s ${Math.round(writes / seconds)} · queries/s by server: ${servers}` +
+    `${visitors} visitors · pages/s ${Math.round(reads / seconds)}, writes/s ${(writes / seconds).toFixed(1)} by ${primary || 'nobody yet'} · reads/s by server: ${servers}` +
     ` · stale ${stale} · p50 ${ms(0.5)} ms, p99 ${ms(0.99)} ms${trouble}`
   );
 }

@@ -2,7 +2,7 @@
  * npm run blog -- [--data ./blog-data] [--port 3000] [--visitors 40] [--consistency strong|session|eventual] [--seconds N]
  *
  * Starts a cluster, the blog on it and its visitors; says once a second how it goes. In a terminal: v doubles the traffic, c halves it, r adds a replica, k kills the
- * primary, q ends. With --seconds it ends by itself.
+ * primary, q ends; /lab has the same as buttons. With --seconds it ends by itself.
  */
 import { parseArgs } from 'node:util';
 import { serve } from '@hono/node-server';
@@ -33,6 +33,10 @@ async function main(): Promise<void> {
   await cluster.up(2);
   const pool = new Pool({ connectionString: cluster.clientUrl, consistency: values.consistency as 'strong', max: 20 });
   pool.on('error', () => undefined);
+  let primary = '';
+  pool.on('route', ({ role, server }) => {
+    if (role === 'primary') primary = server;
+  });
   const db = openDatabase(pool);
   await prepareDatabase(db);
 
@@ -43,11 +47,16 @@ async function main(): Promise<void> {
     readsPerWrite: 100,
     cookies: true,
   });
+  const switches = switchesOf(cluster, traffic);
   let line = 'the first second…';
   app.get('/lab', c => c.html(labPage()));
   app.get('/lab/line', c => c.text(line));
-  app.post('/lab/viral', c => c.text(String(double(traffic, 2))));
-  app.post('/lab/calm', c => c.text(String(double(traffic, 0.5))));
+  for (const [name, flip] of Object.entries(switches)) {
+    app.post(`/lab/${name}`, c => {
+      flip();
+      return c.body(null, 204);
+    });
+  }
   const server = serve({ fetch: app.fetch, port: Number(values.port), hostname: '127.0.0.1' });
   say(`the blog: http://127.0.0.1:${values.port}  (its traffic: /lab)`);
 
@@ -58,12 +67,12 @@ async function main(): Promise<void> {
     const seconds = (performance.now() - at) / 1000;
     at = performance.now();
     const now = pool.routes;
-    line = liveLine(traffic.visitors, traffic.take(), perServer(before, now, seconds), seconds);
+    line = liveLine(traffic.visitors, traffic.take(), perServer(before, now, seconds), seconds, primary);
     before = now;
     say(line);
   }, 1000);
 
-  await ended(cluster, traffic);
+  await ended(switches);
   clearInterval(ticking);
   await traffic.stop();
   server.close();
@@ -73,27 +82,54 @@ async function main(): Promise<void> {
 
 const MAX_VISITORS = 2_000;
 
-function double(traffic: Traffic, times: number): number {
-  traffic.change({ visitors: Math.min(MAX_VISITORS, Math.max(1, Math.round(traffic.visitors * times))) });
-  return traffic.visitors;
+/** What can be done to the blog while it runs. Each returns at once, and says what it does. */
+interface Switches {
+  readonly viral: () => void;
+  readonly calm: () => void;
+  readonly replica: () => void;
+  readonly kill: () => void;
+}
+
+function switchesOf(cluster: BlogCluster, traffic: Traffic): Switches {
+  const times = (factor: number): number => {
+    traffic.change({ visitors: Math.min(MAX_VISITORS, Math.max(1, Math.round(traffic.visitors * factor))) });
+    return traffic.visitors;
+  };
+  const tell = (begun: string, work: Promise<string>): void => {
+    say(begun);
+    work.then(say, (error: Error) => say(error.message));
+  };
+  return {
+    viral: () => say(`viral: ${times(2)} visitors`),
+    calm: () => say(`calm: ${times(0.5)} visitors`),
+    replica: () =>
+      tell(
+        'adding a replica…',
+        cluster.addReplica().then(() => 'a replica more'),
+      ),
+    kill: () =>
+      tell(
+        'killing the primary…',
+        cluster.killPrimary().then(id => `killed ${id}`),
+      ),
+  };
 }
 
 /** Until somebody wants it to end. */
-function ended(cluster: BlogCluster, traffic: Traffic): Promise<void> {
+function ended(switches: Switches): Promise<void> {
   return new Promise(resolve => {
     if (values.seconds !== undefined) setTimeout(resolve, Number(values.seconds) * 1000);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
     if (!process.stdin.isTTY) return;
     say('v go viral · c calm down · r add a replica · k kill the primary · q end');
+    const keys: Readonly<Record<string, () => void>> = { v: switches.viral, c: switches.calm, r: switches.replica, k: switches.kill };
     process.stdin.setRawMode(true).on('data', (key: Buffer) => {
-      const failed = (error: Error): void => say(error.message);
-      if (key[0] === 3 || key.toString() === 'q') {
+      const name = key.toString();
+      if (key[0] === 3 || name === 'q') {
         process.stdin.setRawMode(false).pause();
+        say('ending…');
         resolve();
-      } else if (key.toString() === 'v') say(`viral: ${double(traffic, 2)} visitors`);
-      else if (key.toString() === 'c') say(`calm: ${double(traffic, 0.5)} visitors`);
-      else if (key.toString() === 'r') void cluster.addReplica().then(() => say('a replica more'), failed);
-      else if (key.toString() === 'k') void cluster.killPrimary().then(id => say(`killed ${id}`), failed);
+      } else keys[name]?.();
     });
   });
 }

@@ -9,14 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Pool } from '@understudy/client';
 import pg from 'pg';
-import { makeApp } from './app.ts';
-import { Blog } from './blog.ts';
 import { BlogCluster } from './cluster.ts';
-import { openDatabase, prepareDatabase } from './database.ts';
+import { Door } from './door.ts';
 import { perServer, quantile } from './live.ts';
-import { type Tally, Traffic, type TrafficPlan } from './traffic.ts';
+import type { TrafficPlan } from './traffic.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '8' } } });
 const SECONDS = Number(values.seconds);
@@ -24,65 +21,35 @@ const CALM: TrafficPlan = { visitors: 40, thinkMs: 100, readsPerWrite: 100, cook
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** A blog on the cluster, at a level of consistency. */
-class Door {
-  readonly pool: Pool;
-  readonly #db: ReturnType<typeof openDatabase>;
-  readonly #handle: (request: Request) => Response | Promise<Response>;
+const ms = (latencies: readonly number[], share: number): string => `${quantile(latencies, share).toFixed(1)} ms`;
 
-  constructor(url: string, consistency: 'strong' | 'session' | 'eventual') {
-    this.pool = new Pool({ connectionString: url, consistency, max: 20 });
-    this.pool.on('error', () => undefined);
-    this.#db = openDatabase(this.pool);
-    const app = makeApp(new Blog(this.#db), this.pool);
-    this.#handle = request => app.fetch(request);
-  }
-
-  prepare(): Promise<void> {
-    return prepareDatabase(this.#db);
-  }
-
-  /** What the traffic met, and which server took how many queries a second. */
-  async run(
-    plan: TrafficPlan,
-    meanwhile: () => Promise<unknown> = () => sleep(SECONDS * 1000),
-  ): Promise<{ tally: Tally; servers: string; seconds: number }> {
-    const traffic = new Traffic(this.#handle, plan);
-    traffic.start();
-    await sleep(1_000);
-    traffic.take();
-    const [before, start] = [this.pool.routes, performance.now()];
-    await meanwhile();
-    const seconds = (performance.now() - start) / 1000;
-    const servers = perServer(before, this.pool.routes, seconds);
-    const tally = traffic.take();
-    await traffic.stop();
-    return { tally, servers, seconds };
-  }
-
-  async measure(name: string, plan: TrafficPlan): Promise<void> {
-    const { tally, servers, seconds } = await this.run(plan);
-    const ms = (share: number): string => quantile(tally.latenciesMs, share).toFixed(1);
-    say(
-      `${name}: ${(tally.reads / seconds).toFixed(0)} pages/s, ${(tally.writes / seconds).toFixed(1)} writes/s, p50 ${ms(0.5)} ms, p99 ${ms(0.99)} ms, ` +
-        `queries/s by server: ${servers}, stale ${tally.stale}`,
-    );
-  }
-
-  close(): Promise<void> {
-    return this.#db.destroy();
-  }
+/** One line of the first two questions: what the visitors got, and what each server did for it. */
+async function measure(cluster: BlogCluster, door: Door, name: string, plan: TrafficPlan): Promise<void> {
+  const wal = await cluster.walPositions();
+  const start = performance.now();
+  const { tally, before, after, seconds } = await door.run(plan, () => sleep(SECONDS * 1000));
+  const written = await cluster.walPositions();
+  const walSeconds = (performance.now() - start) / 1000;
+  const { reads, writes, stale, latenciesMs } = tally;
+  say(
+    `${name}: ${(reads / seconds).toFixed(0)} pages/s, p50 ${ms(latenciesMs, 0.5)}, p99 ${ms(latenciesMs, 0.99)}; ${(writes / seconds).toFixed(1)} writes/s; stale ${stale}`,
+  );
+  say(`    reads/s answered: ${perServer(before, after, seconds)}`);
+  const kilobytes = [...written].map(([id, at]) => `${id} ${(Number(at - (wal.get(id) ?? at)) / 1024 / walSeconds).toFixed(1)}`);
+  say(`    kB/s of WAL written (${await cluster.primary()}) or replayed: ${kilobytes.join('  ')}`);
 }
 
 async function doubling(cluster: BlogCluster, door: Door): Promise<void> {
-  say('\nTraffic doubles (a hundred reads for a write; a visitor pauses for 100 ms)');
+  say(
+    `\nWhere writes and reads go, and what a replica more helps when traffic doubles (a hundred reads for a write; ${await cluster.primary()} is the primary)`,
+  );
   const viral = { ...CALM, visitors: CALM.visitors * 2 };
-  await door.measure('1 replica, 40 visitors', CALM);
-  await door.measure('1 replica, 80 visitors', viral);
+  await measure(cluster, door, '1 replica, 40 visitors', CALM);
+  await measure(cluster, door, '1 replica, 80 visitors', viral);
   await cluster.addReplica();
   // A new replica gets its full share after a while.
   await door.run(viral, () => sleep(6_000));
-  await door.measure('2 replicas, 80 visitors', viral);
+  await measure(cluster, door, '2 replicas, 80 visitors', viral);
 }
 
 async function crash(cluster: BlogCluster, door: Door): Promise<void> {
@@ -94,8 +61,9 @@ async function crash(cluster: BlogCluster, door: Door): Promise<void> {
     await sleep(8_000);
   });
   const longest = Math.max(...tally.latenciesMs);
+  const { reads, failedReads, writes, retriedWrites, failedWrites, stale } = tally;
   say(
-    `${tally.reads} pages, ${tally.failedReads} failed; ${tally.writes} writes, ${tally.retriedWrites} made again; longest page ${longest.toFixed(0)} ms; stale ${tally.stale}`,
+    `${reads} pages, ${failedReads} failed, the longest took ${longest.toFixed(0)} ms; ${writes} writes, ${retriedWrites} of them made once more, ${failedWrites} in vain; stale ${stale}`,
   );
 }
 
@@ -125,10 +93,11 @@ async function freshness(cluster: BlogCluster): Promise<void> {
   for (const [consistency, cookies] of doors) {
     const door = new Door(cluster.clientUrl, consistency);
     const plan = { visitors: 8, thinkMs: 20, readsPerWrite: 1, cookies };
-    const { tally, servers } = await door.run(plan, () => lagging(cluster, SECONDS * 1000));
+    const { tally, before, after, seconds } = await door.run(plan, () => lagging(cluster, SECONDS * 1000));
+    const { stale, writes, latenciesMs } = tally;
     say(
-      `${consistency}${cookies ? ', with the cookie' : ', without a cookie'}: ${tally.stale} of ${tally.writes} not seen by their authors; ` +
-        `p50 ${quantile(tally.latenciesMs, 0.5).toFixed(1)} ms, p99 ${quantile(tally.latenciesMs, 0.99).toFixed(1)} ms; queries/s by server: ${servers}`,
+      `${consistency}, ${cookies ? 'with the cookie' : 'without a cookie'}: ${stale} of ${writes} not seen by their authors; ` +
+        `p50 ${ms(latenciesMs, 0.5)}, p99 ${ms(latenciesMs, 0.99)}; reads/s answered: ${perServer(before, after, seconds)}`,
     );
     await door.close();
   }

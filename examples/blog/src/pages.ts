@@ -68,7 +68,10 @@ export const labPage = (): Html =>
     'Lab',
     html`<h2>Traffic</h2>
       <pre id="line">…</pre>
-      <p><button data-do="viral">go viral (double the traffic)</button> <button data-do="calm">calm down</button></p>
+      <p>
+        <button data-do="viral">go viral (double the traffic)</button> <button data-do="calm">calm down</button>
+        <button data-do="replica">add a replica</button> <button data-do="kill">kill the primary</button>
+      </p>
       <script type="module">
         for (const button of document.querySelectorAll('[data-do]'))
           button.onclick = () => fetch('/lab/' + button.dataset.do, { method: 'POST' });

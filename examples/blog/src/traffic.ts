@@ -21,15 +21,28 @@ export interface Tally {
   stale: number;
   /** A read that failed. */
   failedReads: number;
-  /** A write that failed and was made again. */
+  /** A write that failed and was made again, once. */
   retriedWrites: number;
+  /** The most of them that one author had, since the beginning. */
+  retriedWritesOfOne: number;
+  /** A write that failed then as well. */
+  failedWrites: number;
   latenciesMs: number[];
 }
 
 /** Letters that are there from the beginning. */
 const FIRST_POSTS = 500;
 
-const newTally = (): Tally => ({ reads: 0, writes: 0, stale: 0, failedReads: 0, retriedWrites: 0, latenciesMs: [] });
+const newTally = (): Tally => ({
+  reads: 0,
+  writes: 0,
+  stale: 0,
+  failedReads: 0,
+  retriedWrites: 0,
+  retriedWritesOfOne: 0,
+  failedWrites: 0,
+  latenciesMs: [],
+});
 
 /** Visitors of the blog: most of them read; authors publish and refresh. */
 export class Traffic {
@@ -115,7 +128,10 @@ export class Traffic {
     let answer = await browser.post(path, form);
     if (answer.status >= 500) {
       this.#tally.retriedWrites += 1;
+      browser.retries += 1;
+      this.#tally.retriedWritesOfOne = Math.max(this.#tally.retriedWritesOfOne, browser.retries);
       answer = await browser.post(path, form);
+      if (answer.status >= 500) this.#tally.failedWrites += 1;
     }
     const where = answer.headers.get('location');
     if (where === null) return;
@@ -131,6 +147,7 @@ class Browser {
   readonly name: string;
   readonly #handle: Handle;
   keepsCookies = true;
+  retries = 0;
   #cookie = '';
 
   constructor(handle: Handle, name: string) {

@@ -51,9 +51,10 @@ it('makes a write that failed once more, and counts reads that fail', async () =
   traffic.start();
   for (let i = 0; i < 40; i++) await once(news, 'request');
   await traffic.stop();
-  const { writes, retriedWrites, reads, failedReads } = traffic.take();
+  const { writes, retriedWrites, failedWrites, reads, failedReads } = traffic.take();
   expect(writes).toBe(0);
   expect(failedReads).toBe(reads);
+  expect(failedWrites).toBe(retriedWrites);
   expect(retriedWrites + reads).toBeGreaterThan(0);
 });
 

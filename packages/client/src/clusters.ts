@@ -1,4 +1,4 @@
-import { type Address, addressName, readAddress } from './addresses.ts';
+import { addressName, readAddress } from '@understudy/core/routing';
 import type { RoutingConfig } from './options.ts';
 
 /** Servers that belong together, and how they are to be used. */
@@ -22,9 +22,8 @@ export function defineCluster(config: ClusterDefinition): void {
   defined.unshift(toDefined(config));
 }
 
-/** What was said of the cluster that this server belongs to; null: nothing. */
-export function clusterOf(address: Address): ClusterDefinition | null {
-  const name = addressName(address);
+/** What was said of the cluster that the server `host:port` belongs to; null: nothing. */
+export function clusterOf(name: string): ClusterDefinition | null {
   const found = defined.find(({ names }) => names.has(name)) ?? fromEnvironment();
   return found?.names.has(name) ? found.config : null;
 }

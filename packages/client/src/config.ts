@@ -1,8 +1,7 @@
-import type { ReadPolicy } from '@understudy/core/routing';
+import { type Address, addressName, DEFAULT_PORT, readAddress, type ReadPolicy, URL_PARTS } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
 import pg from 'pg';
 import { parse as parseConnectionString } from 'pg-connection-string';
-import { type Address, addressName, DEFAULT_PORT, readAddress, URL_PARTS } from './addresses.ts';
 import { clusterOf } from './clusters.ts';
 import type { PoolConfig, RoutingConfig } from './options.ts';
 
@@ -65,7 +64,7 @@ const DEFAULT_API_PORT = 8008;
 export function routerConfig(config: PoolConfig): RouterConfig {
   const { scheme, addresses, base } = readConnection(config);
   const [only] = addresses;
-  const known = scheme === 'postgres' && addresses.length === 1 && only && !config.servers ? clusterOf(only) : null;
+  const known = scheme === 'postgres' && addresses.length === 1 && only && !config.servers ? clusterOf(addressName(only)) : null;
   const given = <K extends keyof RoutingConfig>(key: K): RoutingConfig[K] | undefined => config[key] ?? known?.[key];
   const extra = (given('servers') ?? []).map(text => readAddress(text));
   return {

@@ -13,6 +13,12 @@ export const SCRAM_SHA_256_PLUS = 'SCRAM-SHA-256-PLUS';
 /** Iterations beyond this are refused: a hostile server could keep the process busy for minutes. */
 const MAX_ITERATIONS = 1_000_000;
 
+/** With what a server's stored secret was made of the password; whoever begins a login is told. */
+export interface ScramSalt {
+  readonly salt: Buffer;
+  readonly iterations: number;
+}
+
 /**
  * Client side of one SCRAM-SHA-256 login, without channel binding.
  * PostgreSQL ignores the user name of the exchange and takes the one of the startup message.
@@ -23,6 +29,8 @@ export class ScramClient {
   #firstBare = '';
   #expectedSignature: Buffer | null = null;
   #awaiting: 'challenge' | 'signature' | 'nothing' = 'nothing';
+  /** What the challenge said; null before it. */
+  salt: ScramSalt | null = null;
 
   /** @param nonce printable ASCII without comma, at least 18 random bytes in base64. */
   constructor(credential: ScramCredential, nonce: string) {
@@ -46,7 +54,8 @@ export class ScramClient {
     if (!nonce.startsWith(this.#nonce) || nonce.length === this.#nonce.length)
       throw new ProtocolError('SCRAM nonce of the server does not extend ours');
     if (Number(iterations) < 1 || Number(iterations) > MAX_ITERATIONS) throw new ProtocolError('SCRAM iteration count out of range');
-    const keys = this.#keys(Buffer.from(salt, 'base64'), Number(iterations));
+    this.salt = { salt: Buffer.from(salt, 'base64'), iterations: Number(iterations) };
+    const keys = this.#keys(this.salt);
     const withoutProof = `c=biws,r=${nonce}`;
     const authMessage = `${this.#firstBare},${text},${withoutProof}`;
     const proof = xor(keys.clientKey, hmac(sha256(keys.clientKey), authMessage));
@@ -68,7 +77,7 @@ export class ScramClient {
       throw new ProtocolError('the server does not know the secret');
   }
 
-  #keys(salt: Buffer, iterations: number): ClientKeys {
+  #keys({ salt, iterations }: ScramSalt): ClientKeys {
     switch (this.#credential.kind) {
       case 'keys':
         return this.#credential.keys;

@@ -532,8 +532,7 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     const item = this.#current;
     if (item !== null) return this.#lost(item, connection, null);
     this.#bound = null;
-    this.#router.drop(connection);
-    this.#router.suspect();
+    this.#router.lost(connection);
     this.#state.connectionLost();
   }
 
@@ -673,8 +672,7 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
     const unit = this.#unitOf(item);
     if (this.#onReplica(connection)) freshness.failed(connection.server, 'started');
     this.#bound = null;
-    this.#router.drop(connection);
-    this.#router.suspect();
+    this.#router.lost(connection);
     const before = item.before;
     if (before === 'I' && mayRunAgain(item, unit)) {
       if (item.attempts < MAX_ATTEMPTS) {

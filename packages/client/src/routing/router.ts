@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import type { RoutableServer, Topology } from '@understudy/core/routing';
-import { type CachedStatement, SqlClassifier } from '@understudy/core/sql';
-import { type Address, addressName } from '../addresses.ts';
+import { type Address, addressName, type RoutableServer, type Topology } from '@understudy/core/routing';
+import { type CachedStatement, DatabaseFunctions, SqlClassifier } from '@understudy/core/sql';
 import { connectionConfig, type RouterConfig } from '../config.ts';
 import { sqlParser } from '../parser.ts';
 import { Lanes } from '../lanes/lanes.ts';
@@ -13,7 +12,6 @@ import { ClusterFeed } from '../topology/feed.ts';
 import { PatroniFeed } from '../topology/patroni.ts';
 import type { TopologySource } from '../topology/source.ts';
 import { Freshness } from './freshness.ts';
-import { FunctionCatalogue } from './functions.ts';
 import { RouteCounters } from './route.ts';
 
 /** Texts whose class is kept by the whole text, before any fingerprint is made. */
@@ -34,7 +32,7 @@ export class Router {
   readonly #monitors: Map<string, Monitor> = new Map();
   readonly #pools: Map<string, ServerPool> = new Map();
   readonly #held: Set<() => void> = new Set();
-  readonly #functions: FunctionCatalogue = new FunctionCatalogue();
+  readonly #functions: DatabaseFunctions = new DatabaseFunctions();
   readonly #texts: Map<string, CachedStatement> = new Map();
   #classifier: SqlClassifier | null = null;
   #starting: Promise<void> | null = null;
@@ -196,6 +194,14 @@ export class Router {
 
   drop(connection: ServerConnection): void {
     this.#pools.get(connection.server)?.drop(connection);
+  }
+
+  /** The server has ended a connection in use. */
+  lost(connection: ServerConnection): void {
+    const pool = this.#pools.get(connection.server);
+    pool?.drop(connection);
+    pool?.distrust();
+    this.suspect();
   }
 
   /** The topology may have changed: look again. */

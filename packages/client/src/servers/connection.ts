@@ -40,6 +40,8 @@ export class ServerConnection {
   /** A wait for synchronous replicas was cancelled in the statement under way. */
   waitCancelled = false;
   idleSinceMs = 0;
+  /** Its pool's count of losses when it was made. */
+  generation = 0;
   #lost = false;
   #bytesBefore = 0;
 

@@ -1,28 +1,19 @@
 import type { EventEmitter } from 'node:events';
 import { performance } from 'node:perf_hooks';
-import { type Lsn, parseLsn } from '@understudy/core/cluster';
-import type { SelfReport } from '@understudy/core/routing';
-import { ASK_FUNCTIONS, type FunctionRow } from '../routing/functions.ts';
+import { type Address, ASK_IDENTITY, ASK_ROLE, readRole, type RoleAndPosition } from '@understudy/core/routing';
+import { ASK_FUNCTIONS, type FunctionRow, readFunctions } from '@understudy/core/sql';
 import pg from 'pg';
 import { handleOf } from './handle.ts';
-import type { Address } from '../addresses.ts';
 import { connectionConfig } from '../config.ts';
 
-/** A role that may not see the WAL receiver learns a replica's timeline from its last restart point, which can only be older. */
-const WHERE = `SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery()
-    THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END::text,
-  CASE WHEN pg_catalog.pg_is_in_recovery()
-    THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_get_wal_receiver()), (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))
-    ELSE ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END`;
-const IDENTITY = 'SELECT system_identifier::text FROM pg_catalog.pg_control_system()';
 const RECONNECT_MS = 100;
 /** A server that hangs must not hang those who wait for its answer. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** What a server is and where it stands. */
-export interface Answer extends SelfReport {
-  /** Replayed (a replica) or inserted (a primary). */
-  readonly lsn: Lsn;
+/** What a server is, and where it stands. */
+export interface Answer extends RoleAndPosition {
+  /** Null when it will not say. */
+  readonly systemIdentifier: string | null;
 }
 
 /** One connection to one server, for positions; reconnects by itself when it is asked. `onNews`: its role may have changed. */
@@ -53,14 +44,9 @@ export class Monitor {
   async ask(): Promise<Answer> {
     const client = this.#client ?? (await this.#open());
     try {
-      const [inRecovery, lsn, timeline] = await firstRow(client, WHERE);
-      if (!lsn) throw new Error('it has replayed nothing yet');
-      return {
-        role: inRecovery === 't' ? 'replica' : 'primary',
-        timeline: Number(timeline ?? 0),
-        lsn: parseLsn(lsn),
-        systemIdentifier: this.#systemIdentifier,
-      };
+      const answer = readRole(await firstRow(client, ASK_ROLE));
+      if (answer === null) throw new Error('it has replayed nothing yet');
+      return { ...answer, systemIdentifier: this.#systemIdentifier };
     } catch (error) {
       this.#close(client);
       throw error;
@@ -71,7 +57,7 @@ export class Monitor {
   async functions(): Promise<readonly FunctionRow[]> {
     const client = this.#client ?? (await this.#open());
     const [json] = await firstRow(client, ASK_FUNCTIONS);
-    return JSON.parse(json ?? '[]') as FunctionRow[];
+    return readFunctions(json);
   }
 
   async end(): Promise<void> {
@@ -138,7 +124,7 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value };
 /** Null where the role may not ask: tokens then say nothing of the cluster they belong to. */
 async function identityOf(client: pg.Client): Promise<string | null> {
   try {
-    return (await firstRow(client, IDENTITY))[0] ?? null;
+    return (await firstRow(client, ASK_IDENTITY))[0] ?? null;
   } catch {
     return null;
   }

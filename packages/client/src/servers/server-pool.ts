@@ -11,6 +11,8 @@ export class ServerPool {
   readonly #idle: ServerConnection[] = [];
   readonly #used: Set<ServerConnection> = new Set();
   #sweeper: NodeJS.Timeout | null = null;
+  /** Connections from before the last loss are not used again. */
+  #generation = 0;
   #ended = false;
 
   constructor(id: string, config: pg.ClientConfig, idleTimeoutMs: number) {
@@ -28,7 +30,7 @@ export class ServerPool {
     for (;;) {
       const connection = this.#idle.pop();
       if (connection === undefined) return null;
-      if (connection.lost || connection.term < minTerm) {
+      if (connection.lost || connection.term < minTerm || this.#isOld(connection)) {
         connection.end();
         continue;
       }
@@ -39,7 +41,9 @@ export class ServerPool {
   }
 
   async open(term: number): Promise<ServerConnection> {
+    const generation = this.#generation;
     const connection = await ServerConnection.open(this.#config, this.id, term);
+    connection.generation = generation;
     if (this.#ended) {
       connection.end();
       throw new Error('the pool was ended');
@@ -50,7 +54,14 @@ export class ServerPool {
 
   giveBack(connection: ServerConnection): void {
     connection.owner = null;
-    if (!this.#used.delete(connection) || this.#ended || connection.lost || connection.spoiled || connection.status !== 'I') {
+    if (
+      !this.#used.delete(connection) ||
+      this.#ended ||
+      connection.lost ||
+      connection.spoiled ||
+      this.#isOld(connection) ||
+      connection.status !== 'I'
+    ) {
       connection.end();
       return;
     }
@@ -70,6 +81,15 @@ export class ServerPool {
     for (const connection of this.#used) if (connection.term < minTerm) connection.destroy();
   }
 
+  /**
+   * The server has ended a connection by itself. When it dies, its processes end one after the other, and a statement given to one that is still there would
+   * be lost as well: only a new connection shows that the server is there.
+   */
+  distrust(): void {
+    this.#generation += 1;
+    for (const connection of this.#idle.splice(0)) connection.end();
+  }
+
   /** Forgets a connection that its owner has closed or found lost. */
   drop(connection: ServerConnection): void {
     this.#used.delete(connection);
@@ -86,6 +106,10 @@ export class ServerPool {
       return connection.client.end();
     });
     await Promise.allSettled(closing);
+  }
+
+  #isOld({ generation }: ServerConnection): boolean {
+    return generation !== this.#generation;
   }
 
   #sweep(): void {

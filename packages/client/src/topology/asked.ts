@@ -1,22 +1,19 @@
-import { discoveredTopology, type FoundServer, NOTHING_FOUND, type SelfReport, type Topology } from '@understudy/core/routing';
-import { type Address, addressName } from '../addresses.ts';
+import { type Address, Discovery, type SelfReport, type Topology } from '@understudy/core/routing';
 import type { TopologySource } from './source.ts';
 
 /** The topology of servers that are asked who they are. The answers come from the router's monitors, which ask them for positions anyway. */
 export class AskedTopology implements TopologySource {
   readonly #listeners: Set<(topology: Topology) => void> = new Set();
   readonly #askAll: () => Promise<void>;
-  readonly #reports: Map<string, SelfReport | null> = new Map();
-  #addresses: readonly Address[];
-  #topology: Topology = NOTHING_FOUND;
+  readonly #discovery: Discovery;
 
   constructor(addresses: readonly Address[], askAll: () => Promise<void>) {
-    this.#addresses = addresses;
+    this.#discovery = new Discovery(addresses);
     this.#askAll = askAll;
   }
 
   current(): Topology {
-    return this.#topology;
+    return this.#discovery.topology;
   }
 
   subscribe(listener: (topology: Topology) => void): () => void {
@@ -38,28 +35,16 @@ export class AskedTopology implements TopologySource {
 
   /** A server said what it is; null: it cannot be reached. */
   report(id: string, report: SelfReport | null): void {
-    this.#reports.set(id, report);
-    this.#update();
+    if (this.#discovery.report(id, report)) this.#tell();
   }
 
   /** Other servers than before. */
   setAddresses(addresses: readonly Address[]): void {
-    this.#addresses = addresses;
-    this.#update();
+    if (this.#discovery.setAddresses(addresses)) this.#tell();
   }
 
-  #update(): void {
-    const found: FoundServer[] = this.#addresses.map(address => {
-      const id = addressName(address);
-      return { id, ...address, report: this.#reports.get(id) ?? null };
-    });
-    const topology = discoveredTopology(found, this.#topology);
-    if (signatureOf(topology) === signatureOf(this.#topology)) return;
-    this.#topology = topology;
+  #tell(): void {
+    const { topology } = this.#discovery;
     for (const listener of this.#listeners) listener(topology);
   }
-}
-
-function signatureOf(topology: Topology): string {
-  return JSON.stringify(topology, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }

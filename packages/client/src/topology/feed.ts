@@ -1,6 +1,5 @@
 import { parseLsn } from '@understudy/core/cluster';
-import { NOTHING_FOUND, type Topology } from '@understudy/core/routing';
-import type { Address } from '../addresses.ts';
+import { type Address, NOTHING_FOUND, type Topology } from '@understudy/core/routing';
 import { getJson } from './http.ts';
 import type { TopologySource } from './source.ts';
 

@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { type Address, addressName } from '../addresses.ts';
+import { type Address, addressName } from '@understudy/core/routing';
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 

@@ -1,5 +1,4 @@
-import type { Topology } from '@understudy/core/routing';
-import { type Address, addressName } from '../addresses.ts';
+import { type Address, addressName, patroniMembers, type Topology } from '@understudy/core/routing';
 import type { AskedTopology } from './asked.ts';
 import { getJson } from './http.ts';
 import type { TopologySource } from './source.ts';
@@ -72,14 +71,4 @@ export class PatroniFeed implements TopologySource {
     this.#asked.setAddresses(addresses);
     this.#asked.suspect();
   }
-}
-
-/** Addresses of the members in the answer of GET /cluster. */
-export function patroniMembers(answer: unknown): Address[] {
-  const members = (answer as { members?: unknown }).members;
-  if (!Array.isArray(members)) return [];
-  return members.flatMap((member: { host?: unknown; port?: unknown }) => {
-    const port = Number(member.port);
-    return typeof member.host === 'string' && Number.isInteger(port) ? [{ host: member.host, port }] : [];
-  });
 }

@@ -163,6 +163,27 @@ export const ERRORS = {
   },
   'not-confirmed': { message: '{what} was not confirmed.', action: 'Nothing was done. Say yes, or pass --yes.', exit: 'refused' },
   'needs-yes': { message: '{what} deletes all data in {path}.', action: 'Say --yes if you mean it.', exit: 'usage' },
+  'router-refused': {
+    message: 'The servers do not let the role {role} in: {why}.',
+    action:
+      'Say its password in UNDERSTUDY_ROUTER_PASSWORD, or another role with --router-user. `understudy proxy --setup-sql` prints what makes the role.',
+    exit: 'error',
+  },
+  'no-user-secrets': {
+    message: 'The role {role} may not look up the secrets of those who will log in.',
+    action: 'Run what `understudy proxy --setup-sql` prints on the primary, or list the roles in a file and name it with --users.',
+    exit: 'error',
+  },
+  'different-clusters': {
+    message: 'The servers belong to different clusters: {servers}.',
+    action: 'Name a primary and replicas of it, and nothing else. Their system identifiers (pg_control_system()) must be the same.',
+    exit: 'error',
+  },
+  'server-too-old': {
+    message: '{server} is PostgreSQL {version}.',
+    action: 'Replicas can be read through the proxy from PostgreSQL 14 on.',
+    exit: 'error',
+  },
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,6 +1,7 @@
 export { builtinRole } from './builtins.ts';
 export * from './cache.ts';
 export * from './classifier.ts';
+export * from './database-functions.ts';
 export * from './encodings.ts';
 export * from './fingerprint.ts';
 export { MAX_FINGERPRINT_BYTES } from './fingerprint-output.ts';

@@ -139,19 +139,40 @@ function addOperations(program: Command, define: Define): void {
 
 /** For clusters on several machines. */
 function addMachines(program: Command, define: Define): void {
-  const service = (name: 'member' | 'proxy', description: string, load: Load<TargetOptions>): void => {
+  const service = (name: 'member' | 'proxy', description: string, load: Load<TargetOptions>): Command => {
     const command = define(program, name, description, load).option(
       '--config <file>',
       'its configuration file; see `understudy config example`',
     );
     for (const option of command.options) if (option.long !== '--config') option.hidden = true;
+    return command;
   };
   service(
     'member',
     'Run one member of a cluster on several machines: an agent with its PostgreSQL, and the API.',
     () => import('./commands/member.ts'),
   );
-  service('proxy', 'Run one proxy of a cluster on several machines.', () => import('./commands/proxy.ts'));
+  service(
+    'proxy',
+    'Run one proxy: of a cluster on several machines, or in front of PostgreSQL servers that Understudy did not start.',
+    () => import('./commands/proxy.ts'),
+  )
+    .option('--servers <addresses>', 'comma-separated addresses of a primary and its replicas; which is which is asked of them')
+    .option('--patroni <addresses>', 'or of the REST API of a Patroni cluster, which names its members')
+    .option(
+      '--router-user <role>',
+      'role with which the proxy asks the servers (default: understudy_router); UNDERSTUDY_ROUTER_PASSWORD has its password',
+    )
+    .option('--router-database <name>', 'database to which it connects for that (default: postgres)')
+    .option('--users <file>', 'roles that may log in, a line each: "role" "password" (default: as the servers have them)')
+    .option('--port <port>', 'port to listen on (default: 5432, or the next free one)')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--consistency <level>', `${CONSISTENCY_LEVELS.join(', ')} (default: strong)`)
+    .option('--tls-mode <mode>', `${TLS_MODES.join(', ')} (default: auto, TLS where clients come from other machines)`)
+    .option('--tls-cert <file>', 'certificate of the proxy in PEM')
+    .option('--tls-key <file>', 'its private key in PEM')
+    .option('--tls-client-ca <file>', 'authorities in PEM whose certificates clients must show')
+    .option('--setup-sql', 'print the SQL that makes the role, and the function that looks up secrets, and do nothing');
   const init = define(
     program,
     'init',

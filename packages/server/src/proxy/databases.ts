@@ -1,6 +1,15 @@
 import { performance } from 'node:perf_hooks';
-import { builtinRole, type FunctionOverrides, SqlClassifier, type SqlParser, type Unit } from '@understudy/core/sql';
-import { FUNCTIONS, Functions, HIDING_TRIGGERS, readFunctions } from './functions.ts';
+import {
+  ASK_FUNCTIONS,
+  builtinRole,
+  DatabaseFunctions,
+  type FunctionOverrides,
+  readFunctions,
+  SqlClassifier,
+  type SqlParser,
+  type Unit,
+} from '@understudy/core/sql';
+import { HIDING_TRIGGERS } from './hiding-triggers.ts';
 import type { ProxyOptions } from './options.ts';
 import { type ServerAddress, ServerConnection } from './server-connection.ts';
 import { Texts } from './statements.ts';
@@ -17,7 +26,7 @@ function overridesOf({ functions }: Pick<ProxyOptions, 'functions'>): FunctionOv
 interface Database {
   readonly classifier: SqlClassifier;
   readonly texts: Texts;
-  readonly functions: Functions;
+  readonly functions: DatabaseFunctions;
   /** Whether triggers may leave state in a session that writes; null: that is not known yet, or not any more. */
   hidingTriggers: boolean | null;
   /** Functions were asked for, so that DDL makes it worthwhile to ask again. */
@@ -103,7 +112,7 @@ export class Databases {
     let database = this.#known.get(name);
     if (database === undefined) {
       if (this.#known.size >= MAX_DATABASES) this.#known.delete(this.#known.keys().next().value as string);
-      const functions = new Functions();
+      const functions = new DatabaseFunctions();
       const classifier = new SqlClassifier({ parser: this.#parser, facts: functions, overrides: this.#overrides });
       const texts = new Texts(classifier, () => ++this.#statementId);
       database = { classifier, texts, functions, hidingTriggers: null, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
@@ -147,7 +156,7 @@ export class Databases {
     });
     const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), this.#options.connectTimeoutMs);
     try {
-      const [functions] = await connection.ask(FUNCTIONS);
+      const [functions] = await connection.ask(ASK_FUNCTIONS);
       database.functions.replace(readFunctions(functions?.[0]));
       const [triggers] = await connection.ask(HIDING_TRIGGERS);
       // Asked for once more when a definition has changed meanwhile.

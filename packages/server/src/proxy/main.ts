@@ -13,7 +13,7 @@ function main(): void {
   let begun = false;
   channel(link, 'control').onMessage(message => {
     const said = message as ToProxy;
-    if (begun || said.kind !== 'begin') return;
+    if (begun || (said.kind !== 'begin' && said.kind !== 'begin-asking')) return;
     begun = true;
     const workers = workersFor(said.options);
     if (workers === 1) serveProxy(said, link, onlyPlace());

@@ -1,10 +1,22 @@
 import type { EventDraft, FailoverConfig } from '@understudy/core/cluster';
-import type { StatementSample } from '@understudy/core/routing';
+import type { Address, StatementSample } from '@understudy/core/routing';
 import type { ProxyOptions } from './options.ts';
 import type { ProxyStats } from './ports.ts';
 
-export type ToProxy =
+/** Servers that nobody but they themselves can be asked about: named one by one, or by Patroni's REST API. */
+export type ServerSource =
+  | { readonly kind: 'addresses'; readonly addresses: readonly Address[] }
+  | { readonly kind: 'patroni'; readonly apis: readonly Address[] };
+
+/** What a proxy is told first: its options, and who knows the cluster. */
+export type Begin =
+  /** The store, through the link. */
   | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig; readonly viewTtlMs: number | null }
+  /** The servers themselves. */
+  | { readonly kind: 'begin-asking'; readonly options: ProxyOptions; readonly source: ServerSource };
+
+export type ToProxy =
+  | Begin
   /** Other options for a proxy that runs. Where it listens, its workers and the router's role stay as they are. */
   | { readonly kind: 'reload'; readonly options: ProxyOptions }
   /** What was heard through the store is all that there was at that moment, on this machine's monotonic clock (`process.hrtime`). */

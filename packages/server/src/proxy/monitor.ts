@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import type { Position, RoutableServer } from '@understudy/core/routing';
+import { ASK_IDENTITY, type Position, type RoutableServer } from '@understudy/core/routing';
 import { formatLsn, type Lsn, parseLsn } from '@understudy/core/cluster';
 import type { ProxyOptions } from './options.ts';
-import { ServerConnection } from './server-connection.ts';
+import { ServerConnection, StatementRefused } from './server-connection.ts';
 
 const PROBE_PRIMARY =
   "SELECT l, ('x' || substr(pg_catalog.pg_walfile_name(l), 1, 8))::bit(32)::int FROM pg_catalog.pg_current_wal_insert_lsn() AS l";
@@ -57,10 +57,14 @@ export class Monitor {
     return true;
   }
 
-  /** The cluster's identity, the same on all its servers. */
-  async systemIdentifier(): Promise<string> {
-    const [row] = await this.#ask('SELECT system_identifier FROM pg_catalog.pg_control_system()');
-    return String(row?.[0]);
+  /** The cluster's identity, the same on all its servers. Null where the role may not ask: tokens are not bound to the cluster then. */
+  async systemIdentifier(): Promise<string | null> {
+    try {
+      return (await this.#ask(ASK_IDENTITY))[0]?.[0] ?? null;
+    } catch (error) {
+      if (error instanceof StatementRefused) return null;
+      throw error;
+    }
   }
 
   end(): void {

@@ -2,6 +2,15 @@ import type { ReadPolicy } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
 import type { TlsMaterial } from './client-tls.ts';
 
+/** Whence the proxy has the SCRAM verifiers of the roles that log in to it. They must be the servers' own: it logs in to them with what clients prove. */
+export type SecretSource =
+  /** The function understudy.user_secret, which the router's role may call. */
+  | { readonly kind: 'function' }
+  /** pg_authid, which the router's role may read. */
+  | { readonly kind: 'catalog' }
+  /** Roles by name with their passwords, or verifiers as pg_authid has them; nobody else may log in. */
+  | { readonly kind: 'users'; readonly passwords: Readonly<Record<string, string>> };
+
 /** What a proxy must be told. Times in milliseconds, sizes in bytes. */
 export interface ProxyOptions {
   /** Address to listen on, and port; 0 takes a free one. */
@@ -9,8 +18,9 @@ export interface ProxyOptions {
   readonly port: number;
   /** Threads that serve clients; null: see {@link workersFor}. */
   readonly workers: number | null;
-  /** The role that looks up secrets (it may call understudy.user_secret), asks for log positions and is used for nothing else. */
+  /** The role that looks up secrets, asks for log positions and is used for nothing else. */
   readonly router: { readonly user: string; readonly password: string; readonly database: string };
+  readonly secrets: SecretSource;
   /** Null answers SSLRequest with 'N'. */
   readonly tls: TlsMaterial | null;
   readonly consistency: ConsistencyWish;
@@ -83,6 +93,7 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   host: '127.0.0.1',
   port: 5432,
   workers: null,
+  secrets: { kind: 'function' },
   tls: null,
   consistency: 'strong',
   maxLagMs: 1_000,

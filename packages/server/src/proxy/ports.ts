@@ -7,6 +7,17 @@ export interface TopologySource {
   subscribe(listener: (topology: Topology) => void): () => void;
 }
 
+/** A topology that a proxy's process keeps up to date by itself. */
+export interface WatchedTopology extends TopologySource {
+  /** The switchover that is being drained for; null when there is none. */
+  readonly drainingFor: string | null;
+  /** Resolves when there is something to begin with, or that has taken too long. */
+  start(): Promise<void>;
+  /** All that there was to hear at that moment (on this process's clock) has been heard. */
+  confirm(atMs: number): void;
+  stop(): void;
+}
+
 /** Things that an operator should know; the caller makes events and log lines of them. */
 export type ProxyEvent =
   | { readonly kind: 'switched'; readonly term: number; readonly primary: string }

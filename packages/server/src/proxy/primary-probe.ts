@@ -65,7 +65,8 @@ export class PrimaryProbe {
     this.#host.lag.sample(position.lsn, askedAtMs);
     if (number !== null) this.#host.onFloor(number, position);
     if (!this.#identified) {
-      this.#host.onIdentity(await this.#monitor.systemIdentifier());
+      const identity = await this.#monitor.systemIdentifier();
+      if (identity !== null) this.#host.onIdentity(identity);
       this.#identified = true;
     }
     return true;

@@ -2,16 +2,24 @@ import { createHash, randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type ClientKeys, parseVerifier, type ScramSecret, type ScramVerifier } from '@understudy/wire';
 import type { ProxyOptions } from './options.ts';
+import { saltedAsOn } from './salted.ts';
 import { ServerConnection, type ServerAddress } from './server-connection.ts';
 
+/** A function that runs with its owner's rights in a fixed search_path (see postgres/initialize.ts), or what it reads. */
+const STORED: Readonly<Record<'function' | 'catalog', (user: string) => string>> = {
+  function: user => `understudy.user_secret(${user})`,
+  catalog: user =>
+    `(SELECT rolpassword AS verifier, rolvaliduntil AS valid_until, rolcanlogin AS can_login
+        FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) ${user}::pg_catalog.name)`,
+};
+
 /**
- * The secret of a role, by a function that runs with its owner's rights in a fixed search_path (see postgres/initialize.ts); all names are
- * full, so nothing that a user plants in another schema is ever called. A role that may not log in, or whose password has expired, has none.
- * CONNECTION LIMIT does not hold for superusers, as in PostgreSQL.
+ * The secret of a role; all names are full, so nothing that a user plants in another schema is ever called. A role that may not log in, or whose
+ * password has expired, has none. CONNECTION LIMIT does not hold for superusers, as in PostgreSQL.
  */
-const secretQuery = (user: string): string =>
+const secretQuery = (user: string, kind: 'function' | 'catalog'): string =>
   `SELECT s.verifier, CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END
-     FROM understudy.user_secret(${quote(user)}) AS s, pg_catalog.pg_roles AS r
+     FROM ${STORED[kind](quote(user))} AS s, pg_catalog.pg_roles AS r
     WHERE r.rolname OPERATOR(pg_catalog.=) ${quote(user)}::pg_catalog.name AND s.can_login
       AND (s.valid_until IS NULL OR s.valid_until OPERATOR(pg_catalog.>) pg_catalog.now())`;
 
@@ -28,6 +36,8 @@ interface Role {
 
 interface Known {
   readonly role: Role | null;
+  /** Of the operator's list, of which the verifier was made. */
+  readonly password?: string;
   readonly atMs: number;
 }
 
@@ -95,12 +105,29 @@ export class Secrets {
   }
 
   async #fetch(user: string): Promise<Role | null> {
-    const [text, limit] = (await this.#query(secretQuery(user)))[0] ?? [];
-    const verifier = typeof text === 'string' ? parseVerifier(text) : null;
-    const role = verifier === null ? null : { verifier, connectionLimit: Number(limit ?? -1) };
+    const { secrets } = this.#options;
+    const role = secrets.kind === 'users' ? await this.#listed(user, secrets.passwords) : await this.#stored(user, secrets.kind);
     if (this.#known.size >= this.#options.maxSecrets) this.#known.delete(this.#known.keys().next().value as string);
-    this.#known.set(user, { role, atMs: performance.now() });
+    const password = secrets.kind === 'users' ? secrets.passwords[user] : undefined;
+    this.#known.set(user, { role, atMs: performance.now(), ...(password === undefined ? {} : { password }) });
     return role;
+  }
+
+  async #stored(user: string, kind: 'function' | 'catalog'): Promise<Role | null> {
+    const [text, limit] = (await this.#query(secretQuery(user, kind)))[0] ?? [];
+    const verifier = typeof text === 'string' ? parseVerifier(text) : null;
+    return verifier === null ? null : { verifier, connectionLimit: Number(limit ?? -1) };
+  }
+
+  /** A role of the operator's list. What it proves must open the servers, so that its password takes their salt; they count its connections themselves. */
+  async #listed(user: string, passwords: Readonly<Record<string, string>>): Promise<Role | null> {
+    const password = Object.hasOwn(passwords, user) ? passwords[user] : undefined;
+    if (password === undefined) return null;
+    const known = this.#known.get(user);
+    const { secretTtlMs } = this.#options;
+    if (known?.password === password && performance.now() - known.atMs <= secretTtlMs) return known.role;
+    const verifier = parseVerifier(password) ?? (await saltedAsOn(this.#servers(), user, password, this.#options));
+    return verifier === null ? null : { verifier, connectionLimit: -1 };
   }
 
   async #query(sql: string): Promise<(string | null)[][]> {

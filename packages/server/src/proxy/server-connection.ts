@@ -12,6 +12,7 @@ import {
   ProtocolError,
   readErrorFields,
   type ScramCredential,
+  type ScramSalt,
   startupMessage,
   type TransactionStatus,
 } from '@understudy/wire';
@@ -114,6 +115,8 @@ export class ServerConnection implements FrameHandler {
   /** Told once when the connection is closed, by whichever side. */
   onClosed: (() => void) | null = null;
   key: BackendKey | null = null;
+  /** Of the stored secret of the role that is logged in; null where the server wanted no proof. */
+  salt: ScramSalt | null = null;
   /** Transaction status of the last ReadyForQuery. */
   status: TransactionStatus = 'I';
   owner: ServerConnectionOwner | null = null;
@@ -162,6 +165,7 @@ export class ServerConnection implements FrameHandler {
     }
     connection.parameters = reportedParameters(NOTHING_REPORTED, exchange.parameters);
     connection.key = exchange.key;
+    connection.salt = exchange.salt;
     return connection;
   }
 

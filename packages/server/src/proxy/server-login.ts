@@ -10,6 +10,7 @@ import {
   SCRAM_SHA_256,
   ScramClient,
   type ScramCredential,
+  type ScramSalt,
 } from '@understudy/wire';
 
 /** The server refused a login; `fields` is what it said. */
@@ -36,6 +37,11 @@ export class ServerLogin {
 
   constructor(credential: ScramCredential) {
     this.#scram = new ScramClient(credential, randomBytes(18).toString('base64'));
+  }
+
+  /** Of the role's stored secret; null where the server wants no proof, or has not been asked yet. */
+  get salt(): ScramSalt | null {
+    return this.#scram.salt;
   }
 
   take(type: number, frame: Buffer): LoginStep {

@@ -9,7 +9,7 @@ import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, noteLoss, w
 import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
-import { changesCode } from './functions.ts';
+import { changesCode } from './hiding-triggers.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
 import { aloneMs, learnRun, mayRide } from './lanes.ts';
 import type { Activity, TimedClient } from './limits.ts';

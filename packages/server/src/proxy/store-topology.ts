@@ -1,6 +1,6 @@
 import type { FailoverConfig, MemberId, MemberReport, Store, VersionedState } from '@understudy/core/cluster';
 import { type DrainClock, type RoutableServer, type Topology, topologyOf } from '@understudy/core/routing';
-import type { TopologySource } from './ports.ts';
+import type { WatchedTopology } from './ports.ts';
 
 const NOTHING_HEARD: Topology = {
   term: 0,
@@ -22,7 +22,7 @@ const PROVE_AFTER = 3;
 const LOOKS = 10;
 
 /** The cluster as the store tells it, on this process's own clock. */
-export class StoreTopology implements TopologySource {
+export class StoreTopology implements WatchedTopology {
   readonly #config: FailoverConfig;
   readonly #now: () => number;
   readonly #listeners = new Set<(topology: Topology) => void>();
@@ -68,6 +68,11 @@ export class StoreTopology implements TopologySource {
   subscribe(listener: (topology: Topology) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** The store tells what there is as soon as it can. */
+  start(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** All that there was to hear at that moment (on this process's clock) has been heard. */

@@ -3,8 +3,14 @@ import { describeSettings } from '@understudy/core/schemas';
 
 const PREFIX = 'UNDERSTUDY_';
 
-/** Variables that are not settings: where to look, and the token of operations. */
-const OTHERS: readonly string[] = ['UNDERSTUDY_CONFIG', 'UNDERSTUDY_URL', 'UNDERSTUDY_TOKEN'];
+/** Variables that are not settings: where to look, and what must not stand on a command line. */
+const OTHERS: readonly string[] = [
+  'UNDERSTUDY_CONFIG',
+  'UNDERSTUDY_URL',
+  'UNDERSTUDY_TOKEN',
+  'UNDERSTUDY_SERVERS',
+  'UNDERSTUDY_ROUTER_PASSWORD',
+];
 
 /** The environment variable of a setting: `failover.leaseMs` is UNDERSTUDY_FAILOVER_LEASE_MS. */
 export function environmentName(key: string): string {

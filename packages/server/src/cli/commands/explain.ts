@@ -1,8 +1,7 @@
 import { EXIT, type ExitCode, type MemberId } from '@understudy/core/cluster';
-import { type Demand, describeReason, SqlClassifier, type Unit } from '@understudy/core/sql';
+import { ASK_FUNCTIONS, DatabaseFunctions, type Demand, describeReason, SqlClassifier, type Unit } from '@understudy/core/sql';
 import pg from 'pg';
 import type { StatusDocument } from '../../api/types.ts';
-import { FUNCTIONS, Functions } from '../../proxy/functions.ts';
 import { sqlParser } from '../../proxy/sql-parser.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { CommandContext, TargetOptions } from '../context.ts';
@@ -30,7 +29,7 @@ export interface Explanation {
 export async function run(context: CommandContext, options: ExplainOptions): Promise<ExitCode> {
   const api = await connect(context, options, 'explain');
   const status = await api.status();
-  const functions = new Functions();
+  const functions = new DatabaseFunctions();
   const classifier = new SqlClassifier({ parser: await sqlParser(), facts: functions });
   let { unit } = classifier.classifyText(options.sql);
   if (unit.unknownFunctions.length > 0 && (await learnFunctions(api, functions, options.database ?? null))) {
@@ -43,7 +42,7 @@ export async function run(context: CommandContext, options: ExplainOptions): Pro
 }
 
 /** Asks the database for its functions, as the router does. False when it cannot be asked: then they stay unknown, and on the primary. */
-async function learnFunctions(api: ApiClient, functions: Functions, database: string | null): Promise<boolean> {
+async function learnFunctions(api: ApiClient, functions: DatabaseFunctions, database: string | null): Promise<boolean> {
   try {
     const url = new URL(await api.connectionUrl('router'));
     if (database !== null) url.pathname = `/${encodeURIComponent(database)}`;
@@ -51,7 +50,7 @@ async function learnFunctions(api: ApiClient, functions: Functions, database: st
     client.on('error', () => undefined);
     await client.connect();
     try {
-      const { rows } = await client.query<{ json_agg: Parameters<Functions['replace']>[0] | null }>(FUNCTIONS);
+      const { rows } = await client.query<{ json_agg: Parameters<DatabaseFunctions['replace']>[0] | null }>(ASK_FUNCTIONS);
       functions.replace(rows[0]?.json_agg ?? []);
       return true;
     } finally {

@@ -3,14 +3,13 @@ import { programUrl } from '../../program-url.ts';
 import { channel, type Link } from '../../store/link.ts';
 import { RemoteStore } from '../../store/remote.ts';
 import { serveStore } from '../../store/serve.ts';
-import type { FromProxy, ToProxy } from '../messages.ts';
+import type { Begin, FromProxy, ToProxy } from '../messages.ts';
 import { type ProxyOptions, shareOf } from '../options.ts';
 import { SharedCommits } from '../shared-commits.ts';
 import { ListeningSocket } from './listening-socket.ts';
 import { DrainMerge, EventMerge, StatsMerge } from './merge.ts';
 import { portLink } from './port-link.ts';
 import { Questions } from './questions.ts';
-import type { Begin } from './serve.ts';
 import { SharedCounts } from './shared-counts.ts';
 import type { FromHub, ThreadStart, ToHub } from './thread-place.ts';
 
@@ -106,6 +105,7 @@ export class WorkerHub {
   #hear(said: ToProxy): void {
     switch (said.kind) {
       case 'begin':
+      case 'begin-asking':
         return;
       case 'reload':
         this.#options = said.options;

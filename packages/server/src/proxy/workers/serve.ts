@@ -1,10 +1,11 @@
 import type { EventDraft } from '@understudy/core/cluster';
+import { askedTopology } from '../asked-topology.ts';
 import { channel, type Link } from '../../store/link.ts';
 import { RemoteStore } from '../../store/remote.ts';
 import { LeadershipProof } from '../leadership-proof.ts';
-import type { FromProxy, ToProxy } from '../messages.ts';
+import type { Begin, FromProxy, ToProxy } from '../messages.ts';
 import type { ProxyOptions } from '../options.ts';
-import type { ProxyEvent } from '../ports.ts';
+import type { ProxyEvent, WatchedTopology } from '../ports.ts';
 import { ProxyServer } from '../proxy-server.ts';
 import type { StatementWatch } from '../statement-watch.ts';
 import { StoreTopology } from '../store-topology.ts';
@@ -15,27 +16,25 @@ const STATS_INTERVAL_MS = 500;
 const STATEMENTS_INTERVAL_MS = 250;
 const DRAIN_POLL_MS = 5;
 
-/** What a proxy is told first. */
-export type Begin = Extract<ToProxy, { readonly kind: 'begin' }>;
-
 const monotonicMs = (): number => performance.now();
 
-/** Serves until the other end of the link says so or is gone; then this process, or this thread, exits. */
-export function serveProxy(first: Begin, link: Link, place: Place): void {
+/** Serves until the other end of the link says so or is gone; then `exit` ends this process, or this thread. */
+export function serveProxy(first: Begin, link: Link, place: Place, exit: (code: number) => void = code => process.exit(code)): void {
   const control = channel(link, 'control');
   const say = (message: FromProxy): void => control.send(message);
   const watching: Watching = { active: false, apply: (_active: boolean): void => undefined };
-  const topology = topologyFor(first, new RemoteStore(channel(link, 'store')));
+  const topology = topologyFor(first, link);
   const running = begin(first, topology, place, say, watching);
   running.catch((error: Error) => {
     say({ kind: 'failed', message: error.message });
-    setTimeout(() => process.exit(1), 50);
+    setTimeout(() => exit(1), 50);
   });
-  link.onClose(() => process.exit(0));
+  link.onClose(() => exit(0));
   control.onMessage(message => {
     const said = message as ToProxy;
     switch (said.kind) {
       case 'begin':
+      case 'begin-asking':
         return;
       case 'reload':
         running.then(server => server.reload(said.options)).catch((error: Error) => say({ kind: 'reload-failed', message: error.message }));
@@ -48,7 +47,7 @@ export function serveProxy(first: Begin, link: Link, place: Place): void {
         watching.apply(said.active);
         return;
       case 'stop':
-        void running.then(server => server.stop()).finally(() => process.exit(0));
+        void running.then(server => server.stop()).finally(() => exit(0));
         return;
       default:
         said satisfies never;
@@ -66,8 +65,19 @@ interface Running {
   stop(): Promise<void>;
 }
 
+function topologyFor(first: Begin, link: Link): WatchedTopology {
+  switch (first.kind) {
+    case 'begin':
+      return storeTopology(first, new RemoteStore(channel(link, 'store')));
+    case 'begin-asking':
+      return askedTopology(first.options, first.source);
+    default:
+      return first satisfies never;
+  }
+}
+
 /** Where the store may be lost while this process goes on, the view of the cluster has a time to live. */
-function topologyFor({ options, failover, viewTtlMs }: Begin, store: RemoteStore): StoreTopology {
+function storeTopology({ options, failover, viewTtlMs }: Extract<Begin, { kind: 'begin' }>, store: RemoteStore): StoreTopology {
   const proof = new LeadershipProof(options);
   const prove: LeadershipProof['ask'] = (server, term, timeoutMs) => proof.ask(server, term, timeoutMs);
   return new StoreTopology(store, failover, monotonicMs, viewTtlMs === null ? null : { ttlMs: viewTtlMs, prove });
@@ -81,13 +91,14 @@ interface Watching {
 
 async function begin(
   { options }: Begin,
-  topology: StoreTopology,
+  topology: WatchedTopology,
   place: Place,
   say: (message: FromProxy) => void,
   watching: Watching,
 ): Promise<Running> {
   const onEvent = (event: ProxyEvent): void => say({ kind: 'event', event: draftOf(event, topology.current().term) });
   const server = new ProxyServer(options, topology, onEvent, place);
+  await topology.start();
   const address = await server.start();
   say({ kind: 'listening', ...address });
   const reporting = setInterval(() => say({ kind: 'stats', stats: server.stats() }), STATS_INTERVAL_MS);
@@ -122,7 +133,7 @@ function tellStatements(statements: StatementWatch, watching: Watching, say: (me
 }
 
 /** While a switchover drains: tells, once, when no client has a transaction open on the primary any more. */
-function watchDrain(topology: StoreTopology, server: ProxyServer, say: (message: FromProxy) => void): () => void {
+function watchDrain(topology: WatchedTopology, server: ProxyServer, say: (message: FromProxy) => void): () => void {
   let timer: NodeJS.Timeout | null = null;
   let told: string | null = null;
   const look = (): void => {

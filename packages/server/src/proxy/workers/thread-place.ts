@@ -1,6 +1,6 @@
 import type { Link } from '../../store/link.ts';
 import type { Answer, Colleague, News, Place, Question } from './place.ts';
-import type { Begin } from './serve.ts';
+import type { Begin } from '../messages.ts';
 import { SharedCounts } from './shared-counts.ts';
 
 /** What a thread is started with. */
