@@ -4,6 +4,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import { asUnderstudyError, errorAnswer, statusOf } from './errors.ts';
 import { EVENTS_LIMIT_DEFAULT, EVENTS_LIMIT_MAX, eventStream } from './events.ts';
 import type { ClusterFacade } from './facade.ts';
+import { FailoverMeter } from './failover-meter.ts';
 import { refuseCrossSite, refuseForeignHosts, requireToken } from './guard.ts';
 import { checkHealth, HEALTH_CHECKS, type HealthPath } from './health.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './metrics.ts';
@@ -106,8 +107,10 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
     const { kind, member, acceptDataLoss } = check(planQuery, c.req.query());
     return c.json(planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true')));
   });
+  const meter = new FailoverMeter(facade);
   app.get('/metrics', async c => {
-    const body = await metricsText(facade.status(), facade.state().history, options.version);
+    const inputs = { status: facade.status(), history: facade.state().history, meter, version: options.version };
+    const body = await metricsText(inputs);
     return c.body(body, 200, { 'Content-Type': METRICS_CONTENT_TYPE });
   });
   app.get('/url', refuseCrossSite(), requireToken(facade.token), c => {

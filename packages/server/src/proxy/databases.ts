@@ -3,7 +3,7 @@ import { builtinRole, type FunctionOverrides, SqlClassifier, type SqlParser, typ
 import { FUNCTIONS, Functions, HIDING_TRIGGERS, readFunctions } from './functions.ts';
 import type { ProxyOptions } from './options.ts';
 import { type ServerAddress, ServerConnection } from './server-connection.ts';
-import { Texts } from './statements.ts';
+import { type PreparedCounts, Texts } from './statements.ts';
 
 /** Databases whose statements are kept classified. */
 const MAX_DATABASES = 100;
@@ -37,6 +37,8 @@ export class Databases {
   /** Units are never changed, so what was found out once holds. */
   readonly #hiding = new WeakMap<Unit, boolean>();
   #statementId = 0;
+  /** Of all databases since the start. */
+  readonly prepared: PreparedCounts = { sent: 0, reused: 0 };
 
   constructor(options: ProxyOptions, parser: SqlParser, servers: () => readonly ServerAddress[]) {
     this.#options = options;
@@ -105,7 +107,7 @@ export class Databases {
       if (this.#known.size >= MAX_DATABASES) this.#known.delete(this.#known.keys().next().value as string);
       const functions = new Functions();
       const classifier = new SqlClassifier({ parser: this.#parser, facts: functions, overrides: this.#overrides });
-      const texts = new Texts(classifier, () => ++this.#statementId);
+      const texts = new Texts(classifier, () => ++this.#statementId, this.prepared);
       database = { classifier, texts, functions, hidingTriggers: null, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
       this.#known.set(name, database);
     }
