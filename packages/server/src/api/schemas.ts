@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
 import { z } from 'zod';
+import type { OperationRequest } from './facade.ts';
 import type * as types from './types.ts';
 
 /** The shapes of all that goes in and out over HTTP; the OpenAPI document is made from these. */
@@ -240,11 +241,11 @@ export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
 export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
 
 export const planQuery: z.ZodType<{
-  kind: 'switchover' | 'failover' | 'remove-replica';
+  kind: OperationRequest['kind'];
   member?: string | undefined;
   acceptDataLoss?: 'true' | 'false' | undefined;
 }> = z.strictObject({
-  kind: z.enum(['switchover', 'failover', 'remove-replica']),
+  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'shutdown']),
   member: memberId.optional(),
   acceptDataLoss: z.enum(['true', 'false']).optional(),
 });

@@ -28,6 +28,7 @@ const TOUR: TourDocument = {
 /** A cluster that is plain data: what it is told to be, and what was asked of it. */
 export class RecordedCluster implements ClusterFacade {
   readonly token = 'right-token';
+  newMembers: 'here' | 'elsewhere' = 'here';
   readonly asked: { readonly request: OperationRequest; readonly timeoutMs: number }[] = [];
   readonly events: ClusterEvent[] = [];
   readonly listeners = new Set<(event: ClusterEvent) => void>();
