@@ -6,6 +6,7 @@ import { type ServiceOptions, serviceContext, serviceSettings } from '../service
 /** Runs one proxy on this machine, until it is stopped. */
 export async function run(context: CommandContext, options: ServiceOptions): Promise<ExitCode> {
   const load = (): ServiceSettings => serviceSettings(context, options, 'proxy');
-  await runProxy(load(), serviceContext(context), load);
+  const settings = load();
+  await runProxy(settings, serviceContext(context, settings, 'proxy'), load);
   return EXIT.ok;
 }
