@@ -1,4 +1,4 @@
-// Writes the reference that is made from the code: errors, events, settings, commands. Run by `npm run reference`.
+// Writes the reference that is made from the code: errors, events, settings, commands, metrics. Run by `npm run reference`.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { ERRORS, EVENT_KINDS, EXIT } from '@understudy/core/cluster';
 import { describeSettings } from '@understudy/core/schemas';
 import type { Command } from 'commander';
 import { statusOf } from '../packages/server/src/api/errors.ts';
+import { fullName, METRICS, type MetricName, specOf } from '../packages/server/src/api/metrics-catalogue.ts';
 import type { CommandContext } from '../packages/server/src/cli/context.ts';
 import { createProgram } from '../packages/server/src/cli/program.ts';
 import { environmentName } from '../packages/server/src/settings/environment.ts';
@@ -19,6 +20,7 @@ export function referenceFiles(): ReadonlyMap<string, string> {
     ['events.md', eventsPage()],
     ['reference/configuration.md', configurationPage()],
     ['reference/cli.md', cliPage()],
+    ['reference/metrics.md', metricsPage()],
   ]);
 }
 
@@ -114,6 +116,18 @@ function cliPage(): string {
   return page('Commands', introduction, [...codes, '', ...program.commands.flatMap(command => commandLines(command, []))])
     .trimEnd()
     .concat('\n');
+}
+
+function metricsPage(): string {
+  const introduction = [
+    'What `GET /metrics` of the HTTP API says. Times are in seconds, sizes in bytes. Counters (`_total`) and histograms count since the process that counts was',
+    'started: the router for `understudy_router_…`, the one that is asked for the others. A histogram `x` has the series `x_bucket`, `x_sum` and `x_count`.',
+  ].join('\n');
+  const rows = (Object.keys(METRICS) as MetricName[]).map(name => {
+    const { type, labels, help } = specOf(name);
+    return [`\`${fullName(name)}\``, type, labels.map(label => `\`${label}\``).join(', '), help];
+  });
+  return page('Metrics', introduction, table(['Metric', 'Type', 'Labels', 'Meaning'], rows));
 }
 
 /** The tree of commands is only looked at. */

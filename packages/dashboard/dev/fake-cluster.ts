@@ -30,6 +30,7 @@ export interface FakeMember {
  */
 export class FakeCluster implements ClusterFacade {
   readonly token = 'dev';
+  readonly newMembers = 'here';
   readonly members = new Map<MemberId, FakeMember>();
   term = 3;
   primary: MemberId | null = 'n1';

@@ -193,6 +193,6 @@ async function operate(
 }
 
 function refuse(cluster: FakeCluster, request: Extract<OperationRequest, { kind: 'switchover' | 'failover' | 'remove-replica' }>): void {
-  const { refusal } = planOperation(cluster.status(), request);
+  const { refusal } = planOperation(cluster.status(), request, 'here');
   if (refusal) throw new UnderstudyError(refusal.code, refusal.details);
 }

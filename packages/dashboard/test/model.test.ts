@@ -3,7 +3,7 @@ import { planPathOf, requestOf } from '../src/api/operation.ts';
 import { SseParser } from '../src/api/sse.ts';
 import { EVENTS_MAX, filterEvents, withEvents } from '../src/model/events.ts';
 import { formatBytes, formatDuration, formatList, formatRate, formatShare } from '../src/model/format.ts';
-import { lagStages, lsnOf } from '../src/model/lag.ts';
+import { lsnOf, slowStageOf, stagesOf } from '../src/model/lag.ts';
 import { noticesOf } from '../src/model/notices.ts';
 import { previewOf } from '../src/model/preview.ts';
 import { eventsOf, memberOf, statusOf } from './fixtures.ts';
@@ -48,17 +48,40 @@ describe('lag', () => {
     expect([lsnOf('0'), lsnOf(null), lsnOf('0/G')]).toEqual([null, null, null]);
   });
 
-  it('is split into what is not received and what is not replayed', () => {
-    const primary = memberOf('n1', { receiveLsn: '1/00000100' });
-    expect(lagStages(primary, memberOf('n2', { receiveLsn: '1/00000080', replayLsn: '0/FFFFFFF0' }))).toEqual({
-      transitBytes: 128,
-      replayBytes: 144,
+  const bytesOf = (...of: Parameters<typeof stagesOf>): (number | null)[] => stagesOf(...of).map(({ bytes }) => bytes);
+  const primary = memberOf('n1', { receiveLsn: '1/00000100' });
+  const seen = (sent: number, written: number, flushed: number, replayed: number) => {
+    const stage = (bytes: number) => ({ bytes, ms: bytes / 1000 });
+    return memberOf('n2', {
+      lagBytes: replayed,
+      lagStages: { sent: stage(sent), written: stage(written), flushed: stage(flushed), replayed: stage(replayed) },
     });
-    expect(lagStages(primary, memberOf('n2', { receiveLsn: '1/00000200', replayLsn: '1/00000200' }))).toEqual({
-      transitBytes: 0,
-      replayBytes: 0,
-    });
-    expect(lagStages(undefined, memberOf('n2'))).toBeNull();
+  };
+
+  it('has the stages that the primary sees', () => {
+    expect(stagesOf(primary, seen(0, 1000, 2000, 3000))).toEqual([
+      { name: 'sent', bytes: 0, ms: 0 },
+      { name: 'written', bytes: 1000, ms: 1 },
+      { name: 'flushed', bytes: 2000, ms: 2 },
+      { name: 'replayed', bytes: 3000, ms: 3 },
+    ]);
+  });
+
+  it('has what the replica itself says where the primary sees none', () => {
+    expect(bytesOf(primary, memberOf('n2', { receiveLsn: '1/00000080', replayLsn: '0/FFFFFFF0' }))).toEqual([null, 128, null, 272]);
+    expect(bytesOf(primary, memberOf('n2', { receiveLsn: '1/00000200', replayLsn: '1/00000200' }))).toEqual([null, 0, null, 0]);
+    expect(bytesOf(undefined, memberOf('n2'))).toEqual([null, null, null, null]);
+  });
+
+  it.each([
+    [seen(0, 0, 0, 0), null],
+    [seen(0, 0, 0, 30_000_000), 'replayed'],
+    [seen(0, 0, 20_000_000, 30_000_000), 'flushed'],
+    [seen(0, 29_000_000, 29_000_000, 30_000_000), 'written'],
+    [seen(30_000_000, 30_000_000, 30_000_000, 30_000_000), 'sent'],
+    [seen(0, 0, 0, 1000), null],
+  ])('is worst where most of the WAL waits (%#)', (member, slow) => {
+    expect(slowStageOf(stagesOf(primary, member), member)).toBe(slow);
   });
 });
 
@@ -153,18 +176,17 @@ describe('operations', () => {
 
   it('are previewed by the API where the outcome depends on the cluster', () => {
     expect(planPathOf({ kind: 'switchover', to: 'n2' })).toBe('plan?kind=switchover&member=n2');
-    expect(planPathOf({ kind: 'pause' })).toBeNull();
+    expect(planPathOf({ kind: 'pause' })).toBe('plan?kind=pause');
   });
 
   it('show the plan of the API, and why it would be refused', () => {
     const refusal = { code: 'cluster-paused', message: 'Paused.', action: 'Resume.', details: {} } as const;
-    const preview = previewOf({ kind: 'switchover', to: 'n2' }, statusOf(), { allowed: false, member: null, steps: [], refusal });
+    const preview = previewOf({ kind: 'switchover', to: 'n2' }, { allowed: false, member: null, steps: [], refusal });
     expect(preview).toMatchObject({ title: 'Make n2 the primary', steps: [], refusal: { message: 'Paused.', action: 'Resume.' } });
   });
 
-  it('explain themselves where the API has no plan', () => {
-    expect(previewOf({ kind: 'add-replica' }, statusOf(), null).steps.join(' ')).toContain('copy of n1');
-    expect(previewOf({ kind: 'pause' }, statusOf(), null)).toMatchObject({ tone: 'danger', refusal: null });
+  it('have their name before the plan has come', () => {
+    expect(previewOf({ kind: 'pause' }, null)).toMatchObject({ tone: 'danger', steps: [], refusal: null });
   });
 });
 

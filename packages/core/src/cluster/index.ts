@@ -9,6 +9,7 @@ export * from './settings.ts';
 export * from './state.ts';
 export * from './timeline.ts';
 export * from './errors.ts';
+export * from './event-levels.ts';
 export * from './events.ts';
 export type * from './store.ts';
 export { decodeState, encodeState } from './state-text.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseBytes } from './bytes.ts';
 import { DEFAULT_FAILOVER, type FailoverConfig } from './config.ts';
+import { LOG_LEVELS } from './event-levels.ts';
 import { nearestName } from './nearest.ts';
 import { CONSISTENCY_LEVELS, REPLICAS_MAX, REPLICAS_MIN, type Settings, TLS_MODES } from './settings.ts';
 
@@ -169,7 +170,10 @@ const schema = z.strictObject({
   tls: tls.prefault({}).describe('TLS between clients and the router.'),
   proxy: proxy.prefault({}).describe('Limits of the router.'),
   failover: failover.prefault({}).describe('Timings of failover.'),
-  logLevel: oneOf(['debug', 'info', 'warn', 'error']).default('info').describe('How much the log says.'),
+  logLevel: oneOf(LOG_LEVELS).default('info').describe('How much the log says.'),
+  logFormat: oneOf(['auto', 'pretty', 'json'])
+    .default('auto')
+    .describe('Lines for eyes (pretty), or one JSON object a line; auto is pretty on a terminal and in the foreground of `up`.'),
 });
 
 /** One thing that is wrong with a configuration. */

@@ -1,4 +1,5 @@
 import type { FailoverConfig } from './config.ts';
+import type { LogLevel } from './event-levels.ts';
 
 /** The fewest and the most replicas that `up` makes: with none there is nothing to fail over to. */
 export const REPLICAS_MIN = 1;
@@ -71,5 +72,6 @@ export interface Settings {
   readonly tls: TlsSettings;
   readonly proxy: ProxySettings;
   readonly failover: FailoverConfig;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'auto' | 'pretty' | 'json';
 }

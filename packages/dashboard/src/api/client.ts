@@ -52,10 +52,8 @@ export async function fetchSamples(): Promise<SamplesAnswer> {
   return (await ask('samples')) as SamplesAnswer;
 }
 
-/** Null when the operation does the same in every state of the cluster. */
-export async function fetchPlan(operation: Operation): Promise<PlanAnswer | null> {
-  const path = planPathOf(operation);
-  return path === null ? null : ((await ask(path)) as PlanAnswer);
+export async function fetchPlan(operation: Operation): Promise<PlanAnswer> {
+  return (await ask(planPathOf(operation))) as PlanAnswer;
 }
 
 export async function perform(operation: Operation, token: string): Promise<OperationOutcome> {

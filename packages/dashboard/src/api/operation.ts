@@ -32,8 +32,8 @@ export function requestOf(operation: Operation): ApiRequest {
   }
 }
 
-/** Where the API tells what an operation would do; null for those whose effect does not depend on the state of the cluster. */
-export function planPathOf(operation: Operation): string | null {
+/** Where the API tells what an operation would do. */
+export function planPathOf(operation: Operation): string {
   switch (operation.kind) {
     case 'switchover':
       return `plan?kind=switchover&member=${encodeURIComponent(operation.to)}`;
@@ -44,7 +44,7 @@ export function planPathOf(operation: Operation): string | null {
     case 'add-replica':
     case 'pause':
     case 'resume':
-      return null;
+      return `plan?kind=${operation.kind}`;
     default:
       return operation satisfies never;
   }

@@ -1,9 +1,14 @@
 import type { MemberStatus } from '../../../server/src/api/types.ts';
 
-/** Where a replica's lag is: WAL that it has not received, and WAL that it has received but not replayed. Bytes. */
-export interface LagStages {
-  readonly transitBytes: number;
-  readonly replayBytes: number;
+/** The way of WAL to a replica. */
+const STAGES = ['sent', 'written', 'flushed', 'replayed'] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** How far behind the primary a stage is; null: not known. */
+export interface Stage {
+  readonly name: StageName;
+  readonly bytes: number | null;
+  readonly ms: number | null;
 }
 
 /** A replica further behind than this is marked. Bytes and milliseconds. */
@@ -18,17 +23,33 @@ export function lsnOf(text: string | null): bigint | null {
   return match ? (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`) : null;
 }
 
-/** Null unless all positions are known. The two sum up to the lag in bytes, but for positions sampled at different moments. */
-export function lagStages(primary: MemberStatus | undefined, replica: MemberStatus): LagStages | null {
+/** As the primary sees them; where it does not, what the replica itself says that it has received and replayed. */
+export function stagesOf(primary: MemberStatus | undefined, replica: MemberStatus): readonly Stage[] {
+  const { lagStages } = replica;
+  if (lagStages) return STAGES.map(name => ({ name, bytes: lagStages[name]?.bytes ?? null, ms: lagStages[name]?.ms ?? null }));
   const [head, received, replayed] = [lsnOf(primary?.receiveLsn ?? null), lsnOf(replica.receiveLsn), lsnOf(replica.replayLsn)];
-  if (head === null || received === null || replayed === null) return null;
-  return { transitBytes: distance(head, received), replayBytes: distance(received, replayed) };
+  const own = { sent: null, written: distance(head, received), flushed: null, replayed: distance(head, replayed) };
+  return STAGES.map(name => ({ name, bytes: own[name], ms: null }));
+}
+
+/** The stage before which most of the WAL waits that the replica lacks; null while it lacks nothing to speak of. */
+export function slowStageOf(stages: readonly Stage[], member: MemberStatus): StageName | null {
+  if (!isLagging(member)) return null;
+  let before = 0;
+  let slow: { name: StageName; waiting: number } | null = null;
+  for (const { name, bytes } of stages) {
+    if (bytes === null) continue;
+    if (bytes - before > (slow?.waiting ?? 0)) slow = { name, waiting: bytes - before };
+    before = bytes;
+  }
+  return slow?.name ?? null;
 }
 
 export function isLagging(member: MemberStatus): boolean {
   return (member.lagBytes ?? 0) > LAG_NOTABLE_BYTES || (member.lagMs ?? 0) > LAG_NOTABLE_MS;
 }
 
-function distance(ahead: bigint, behind: bigint): number {
+function distance(ahead: bigint | null, behind: bigint | null): number | null {
+  if (ahead === null || behind === null) return null;
   return ahead > behind ? Number(ahead - behind) : 0;
 }

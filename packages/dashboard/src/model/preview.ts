@@ -1,6 +1,5 @@
-import type { PlanAnswer, StatusDocument } from '../../../server/src/api/types.ts';
+import type { PlanAnswer } from '../../../server/src/api/types.ts';
 import type { Operation } from '../api/operation.ts';
-import { formatList } from './format.ts';
 
 /** What a dialog says before an operation is confirmed. */
 export interface Preview {
@@ -12,11 +11,9 @@ export interface Preview {
   readonly tone: 'plain' | 'danger';
 }
 
-/** `plan` is the API's own answer; null where it has none or has not come yet. */
-export function previewOf(operation: Operation, status: StatusDocument, plan: PlanAnswer | null): Preview {
-  const words = wordsOf(operation);
-  if (plan) return { ...words, steps: plan.steps, refusal: plan.refusal };
-  return { ...words, steps: ownSteps(operation, status), refusal: null };
+/** `plan` is the API's own answer; null while it has not come. */
+export function previewOf(operation: Operation, plan: PlanAnswer | null): Preview {
+  return { ...wordsOf(operation), steps: plan?.steps ?? [], refusal: plan?.refusal ?? null };
 }
 
 function wordsOf(operation: Operation): Pick<Preview, 'title' | 'confirm' | 'tone'> {
@@ -35,35 +32,6 @@ function wordsOf(operation: Operation): Pick<Preview, 'title' | 'confirm' | 'ton
       return { title: 'Pause automatic actions', confirm: 'Pause', tone: 'danger' };
     case 'resume':
       return { title: 'Resume automatic actions', confirm: 'Resume', tone: 'plain' };
-    default:
-      return operation satisfies never;
-  }
-}
-
-/** For the operations that the API has no plan of: their effect is the same in every state. */
-function ownSteps(operation: Operation, status: StatusDocument): readonly string[] {
-  switch (operation.kind) {
-    case 'add-replica':
-      return [
-        `A new member takes a complete copy of ${status.primary ?? 'the primary'} while it goes on working; this needs as much disk space again.`,
-        'It follows, and takes reads as soon as it has caught up.',
-        status.durability.mode === 'quorum'
-          ? 'Then it joins the cohort: its acknowledgement counts for commits.'
-          : 'Commits do not wait for it (async durability).',
-      ];
-    case 'pause':
-      return [
-        'PostgreSQL, replication and the router go on as they are.',
-        'Nothing is done by itself any more: a primary that is lost is not replaced, a member that ends is not restarted.',
-      ];
-    case 'resume':
-      return [
-        `Automatic actions are taken again for ${formatList(status.members.map(member => member.id))}, beginning with what has become due.`,
-      ];
-    case 'switchover':
-    case 'failover':
-    case 'remove-replica':
-      return [];
     default:
       return operation satisfies never;
   }

@@ -22,7 +22,7 @@ type Progress =
 export function ConfirmDialog({ operation, status }: { readonly operation: Operation; readonly status: StatusDocument }): JSX.Element {
   const plan = usePlan(operation, status);
   const [progress, setProgress] = useState<Progress>({ kind: 'asked' });
-  const preview = previewOf(operation, status, plan === 'unknown' ? null : plan);
+  const preview = previewOf(operation, plan === 'unknown' ? null : plan);
   const start = async (): Promise<void> => {
     setProgress({ kind: 'running' });
     const next = await performed(operation);
@@ -35,7 +35,7 @@ export function ConfirmDialog({ operation, status }: { readonly operation: Opera
       ) : (
         <WhatHappened progress={progress} />
       )}
-      {preview.refusal && plan !== 'unknown' && plan?.refusal?.code === 'would-lose-data' && progress.kind === 'asked' && <AcceptLoss />}
+      {preview.refusal && plan !== 'unknown' && plan.refusal?.code === 'would-lose-data' && progress.kind === 'asked' && <AcceptLoss />}
       <div class="dialog-actions">
         <button type="button" class="button" onClick={closeDialog} autofocus>
           {progress.kind === 'asked' ? 'Cancel' : 'Close'}
@@ -57,8 +57,8 @@ export function ConfirmDialog({ operation, status }: { readonly operation: Opera
 }
 
 /** The API's plan, asked for again when the cluster has changed. `unknown`: not answered yet, or not to be had. */
-function usePlan(operation: Operation, status: StatusDocument): PlanAnswer | null | 'unknown' {
-  const [plan, setPlan] = useState<PlanAnswer | null | 'unknown'>('unknown');
+function usePlan(operation: Operation, status: StatusDocument): PlanAnswer | 'unknown' {
+  const [plan, setPlan] = useState<PlanAnswer | 'unknown'>('unknown');
   const { primary, term, verdict, paused, members } = status;
   const state = JSON.stringify([
     primary,

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
 import { formatBytes, formatDuration } from '../model/format.ts';
-import { isLagging, lagStages } from '../model/lag.ts';
+import { isLagging, slowStageOf, type Stage, stagesOf } from '../model/lag.ts';
 import { isCompact, type Rect } from '../model/topology.ts';
 import { dialog, request } from '../state/store.ts';
 import { Icon } from './icons.tsx';
@@ -36,7 +36,8 @@ export function MemberCard({ rect, member, status }: MemberCardProps): JSX.Eleme
         <span class="role">{leads ? 'primary' : member.role === 'none' ? 'no role' : member.role}</span>
         <span class="state">{member.state}</span>
       </header>
-      <dl class="rows">{leads ? <PrimaryRows member={member} status={status} /> : <ReplicaRows member={member} status={status} />}</dl>
+      <dl class="rows">{leads ? <PrimaryRows member={member} status={status} /> : <ReplicaRows member={member} />}</dl>
+      {!leads && <Stages member={member} status={status} />}
       <CohortMark member={member} status={status} leads={leads} />
       <footer>{!leads && <Actions id={member.id} isCompact={isCompact(rect)} />}</footer>
     </article>
@@ -77,9 +78,7 @@ function PrimaryRows({ member, status }: { readonly member: MemberStatus; readon
   );
 }
 
-function ReplicaRows({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
-  const primary = status.members.find(candidate => candidate.id === status.primary);
-  const stages = lagStages(primary, member);
+function ReplicaRows({ member }: { readonly member: MemberStatus }): JSX.Element {
   return (
     <>
       <Row name="LSN">
@@ -94,10 +93,30 @@ function ReplicaRows({ member, status }: { readonly member: MemberStatus; readon
           {member.detail}
         </Row>
       )}
-      <Row name="not received">{stages ? formatBytes(stages.transitBytes) : '–'}</Row>
-      <Row name="not replayed">{stages ? formatBytes(stages.replayBytes) : '–'}</Row>
     </>
   );
+}
+
+/** How far each stage of replication is behind the primary, and which of them keeps the others waiting. */
+function Stages({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
+  const primary = status.members.find(candidate => candidate.id === status.primary);
+  const stages = stagesOf(primary, member);
+  const slow = slowStageOf(stages, member);
+  return (
+    <dl class="stages" aria-label="Lag by stage">
+      {stages.map(stage => (
+        <div key={stage.name} class={stage.name === slow ? 'slow' : undefined} title={stageInWords(stage)}>
+          <dt>{stage.name}</dt>
+          <dd>{stage.bytes === null ? '–' : stage.bytes === 0 ? 'all' : `−${formatBytes(stage.bytes)}`}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function stageInWords({ name, bytes, ms }: Stage): string {
+  if (bytes === null) return `How much WAL is not ${name} is not known`;
+  return `${formatBytes(bytes)} of the primary's WAL ${ms === null ? 'are' : `and ${formatDuration(ms)} are`} not ${name} yet`;
 }
 
 /** An LSN and the timeline that it is on. */

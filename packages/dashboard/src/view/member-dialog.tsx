@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
 import { formatBytes, formatCount, formatDuration } from '../model/format.ts';
-import { lagStages } from '../model/lag.ts';
+import { stagesOf } from '../model/lag.ts';
 import { closeDialog, events } from '../state/store.ts';
 import { EventEntry } from './events.tsx';
 import { Modal } from './modal.tsx';
@@ -32,10 +32,8 @@ export function MemberDialog({ id, status }: { readonly id: string; readonly sta
 }
 
 function Details({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
-  const stages = lagStages(
-    status.members.find(candidate => candidate.id === status.primary),
-    member,
-  );
+  const primary = status.members.find(candidate => candidate.id === status.primary);
+  const stages = member.id === status.primary ? [] : stagesOf(primary, member);
   const rows: readonly (readonly [string, string | number | null])[] = [
     ['Role', member.role],
     ['State', member.detail === null ? member.state : `${member.state} (${member.detail})`],
@@ -49,12 +47,10 @@ function Details({ member, status }: { readonly member: MemberStatus; readonly s
         ? null
         : `${formatBytes(member.lagBytes)} (${formatCount(member.lagBytes)} bytes), ${formatDuration(member.lagMs ?? 0)}`,
     ],
-    [
-      'Lag by stage',
-      stages && member.id !== status.primary
-        ? `${formatBytes(stages.transitBytes)} to receive, ${formatBytes(stages.replayBytes)} to replay`
-        : null,
-    ],
+    ...stages.map(({ name, bytes, ms }): readonly [string, string | null] => [
+      `Not ${name}`,
+      bytes === null ? null : `${formatBytes(bytes)}${ms === null ? '' : `, ${formatDuration(ms)}`}`,
+    ]),
     ['Acknowledges commits', member.id === status.primary ? null : member.inCohort && status.durability.acks > 0 ? 'yes' : 'no'],
     ['Reads answered', formatCount(status.router.reads[member.id] ?? 0)],
     ['Postmaster', member.postmasterPid],

@@ -3,14 +3,15 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import { asUnderstudyError, errorAnswer, statusOf } from './errors.ts';
 import { EVENTS_LIMIT_DEFAULT, EVENTS_LIMIT_MAX, eventStream } from './events.ts';
-import type { ClusterFacade } from './facade.ts';
+import type { ClusterFacade, OperationRequest } from './facade.ts';
+import { FailoverMeter } from './failover-meter.ts';
 import { refuseCrossSite, refuseForeignHosts, requireToken } from './guard.ts';
 import { checkHealth, HEALTH_CHECKS, type HealthPath } from './health.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { addOperations, check, existing } from './operations.ts';
 import { addPage } from './page.ts';
-import { type PlannedRequest, planOperation } from './plan.ts';
+import { planOperation } from './plan.ts';
 import { withoutPassword } from './redact.ts';
 import { eventsQuery, planQuery } from './schemas.ts';
 import { statementStream } from './statements.ts';
@@ -104,10 +105,14 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
   app.get('/events', c => events(c, facade, options.keepAliveMs ?? KEEP_ALIVE_MS));
   app.get('/plan', c => {
     const { kind, member, acceptDataLoss } = check(planQuery, c.req.query());
-    return c.json(planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true')));
+    return c.json(
+      planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true'), facade.newMembers),
+    );
   });
+  const meter = new FailoverMeter(facade);
   app.get('/metrics', async c => {
-    const body = await metricsText(facade.status(), facade.state().history, options.version);
+    const inputs = { status: facade.status(), history: facade.state().history, meter, version: options.version };
+    const body = await metricsText(inputs);
     return c.body(body, 200, { 'Content-Type': METRICS_CONTENT_TYPE });
   });
   app.get('/url', refuseCrossSite(), requireToken(facade.token), c => {
@@ -124,7 +129,7 @@ function publicStatus(status: StatusDocument): StatusDocument {
   return { ...status, endpoints: { ...status.endpoints, router: withoutPassword(status.endpoints.router) } };
 }
 
-function plannedRequest(kind: PlannedRequest['kind'], member: string | null, acceptDataLoss: boolean): PlannedRequest {
+function plannedRequest(kind: OperationRequest['kind'], member: string | null, acceptDataLoss: boolean): OperationRequest {
   switch (kind) {
     case 'switchover':
       return { kind, to: member };
@@ -133,6 +138,11 @@ function plannedRequest(kind: PlannedRequest['kind'], member: string | null, acc
     case 'remove-replica':
       if (member === null) throw new UnderstudyError('bad-request', { why: 'member is missing' });
       return { kind, id: member };
+    case 'add-replica':
+    case 'pause':
+    case 'resume':
+    case 'shutdown':
+      return { kind };
     default:
       return kind satisfies never;
   }

@@ -35,6 +35,8 @@ export interface ClusterFacade {
   watchStatements(listener: (sample: StatementSample) => void): () => void;
   /** Performs it and waits for the outcome, at most `timeoutMs`. Throws UnderstudyError. */
   perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult>;
+  /** Whether `add-replica` makes a member on this machine, or a person starts it on another. */
+  readonly newMembers: 'here' | 'elsewhere';
   readonly tour: TourDoor;
   /** The token that operations must carry. */
   readonly token: string;

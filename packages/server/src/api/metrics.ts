@@ -1,76 +1,63 @@
 import { lagBytes, parseLsn, type TermRecord } from '@understudy/core/cluster';
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { RouterTraffic } from '@understudy/core/routing';
+import { Registry } from 'prom-client';
+import { Exposition } from './exposition.ts';
+import { type FailoverMeter, phasesMs } from './failover-meter.ts';
 import type { MemberStatus, StatusDocument } from './types.ts';
 
 /** Members have one of these; each is a series of its own, so that a change of role is seen as such. */
 const ROLES: readonly MemberStatus['role'][] = ['primary', 'replica', 'none'];
 const VERDICTS: readonly StatusDocument['verdict'][] = ['healthy', 'degraded', 'no-primary'];
+/** Told from the start, so that the first one that happens is an increase. */
+const RETRY_CAUSES = ['25006', '40001', '57P01', 'lost', 'lane-lost', 'lane-shed', 'lane-too-large'];
 
-/**
- * Prometheus' text exposition of one status document. Everything is drawn anew for each scrape, so nothing that has left the
- * cluster lingers. Totals come from counters of the router, which begin at 0 when it restarts, as Prometheus expects.
- */
-export async function metricsText(status: StatusDocument, history: readonly TermRecord[], version: string): Promise<string> {
-  const registry = new Registry();
-  clusterMetrics(registry, status, version);
-  memberMetrics(registry, status);
-  routerMetrics(registry, status);
-  historyMetrics(registry, history);
-  return await registry.metrics();
+export interface MetricsInputs {
+  readonly status: StatusDocument;
+  readonly history: readonly TermRecord[];
+  readonly meter: FailoverMeter;
+  readonly version: string;
+}
+
+/** Prometheus' text exposition of one status document and of what was counted. */
+export async function metricsText({ status, history, meter, version }: MetricsInputs): Promise<string> {
+  const to = new Exposition();
+  clusterMetrics(to, status, version);
+  memberMetrics(to, status);
+  historyMetrics(to, history);
+  meterMetrics(to, meter, history);
+  routerMetrics(to, status);
+  return await to.text();
 }
 
 export const METRICS_CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
 
-function gauge<L extends string>(registry: Registry, name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
-  return new Gauge({ name: `understudy_${name}`, help, labelNames, registers: [registry] });
+function clusterMetrics(to: Exposition, status: StatusDocument, version: string): void {
+  to.set('info', { cluster: status.cluster, version }, 1);
+  for (const verdict of VERDICTS) to.set('verdict', { verdict }, Number(verdict === status.verdict));
+  to.set('term', {}, status.term);
+  to.set('paused', {}, Number(status.paused));
+  to.set('protected', {}, Number(status.durability.protected));
+  to.set('acks', {}, status.durability.acks);
+  to.set('alarms', {}, status.alarms.length);
 }
 
-function clusterMetrics(registry: Registry, status: StatusDocument, version: string): void {
-  gauge(registry, 'info', 'Version and name; always 1.', ['cluster', 'version']).set({ cluster: status.cluster, version }, 1);
-  const verdict = gauge(registry, 'verdict', 'State of the cluster: 1 for the one that holds.', ['verdict']);
-  for (const each of VERDICTS) verdict.set({ verdict: each }, Number(each === status.verdict));
-  gauge(registry, 'term', 'Number of the present term; it grows with each change of the primary.').set(status.term);
-  gauge(registry, 'paused', '1 while no automatic action is taken.').set(Number(status.paused));
-  gauge(registry, 'protected', '1 while an acknowledged commit survives the loss of the primary.').set(Number(status.durability.protected));
-  gauge(registry, 'acks', 'How many replicas must hold a commit before it is acknowledged.').set(status.durability.acks);
-  gauge(registry, 'alarms', 'Human decisions that are waited for.').set(status.alarms.length);
-}
-
-function memberMetrics(registry: Registry, status: StatusDocument): void {
-  const up = gauge(registry, 'member_up', '1 while PostgreSQL of the member runs and answers.', ['member']);
-  const role = gauge(registry, 'member_role', '1 for the role that the member has.', ['member', 'role']);
-  const timeline = gauge(registry, 'member_timeline', "PostgreSQL's timeline.", ['member']);
-  const inCohort = gauge(registry, 'member_in_cohort', "1 while the member's acknowledgement counts.", ['member']);
-  const notReceived = gauge(registry, 'member_receive_lag_bytes', 'WAL that the primary has flushed and the member has not received.', [
-    'member',
-  ]);
-  const bytes = gauge(registry, 'member_replay_lag_bytes', 'WAL that the primary has flushed and the member has not replayed.', ['member']);
-  const seconds = gauge(registry, 'member_replay_lag_seconds', 'Age of what a read on the member sees.', ['member']);
-  const stageBytes = gauge(registry, 'member_stage_lag_bytes', 'WAL that has not come so far, as the primary sees it.', [
-    'member',
-    'stage',
-  ]);
-  const stageSeconds = gauge(registry, 'member_stage_lag_seconds', 'How long ago the primary was where the stage is now.', [
-    'member',
-    'stage',
-  ]);
-  const paused = gauge(registry, 'member_replay_paused', '1 while an operator has paused replay.', ['member']);
+function memberMetrics(to: Exposition, status: StatusDocument): void {
   for (const member of status.members) {
     const labels = { member: member.id };
-    paused.set(labels, Number(member.replayPaused === true));
+    to.set('member_up', labels, Number(member.state === 'running'));
+    for (const role of ROLES) to.set('member_role', { ...labels, role }, Number(role === member.role));
+    if (member.timeline !== null) to.set('member_timeline', labels, member.timeline);
+    to.set('member_in_cohort', labels, Number(member.inCohort));
+    to.set('member_replay_paused', labels, Number(member.replayPaused === true));
+    const received = receiveLagBytes(status, member);
+    if (received !== null) to.set('member_receive_lag_bytes', labels, received);
+    if (member.lagBytes !== null) to.set('member_replay_lag_bytes', labels, member.lagBytes);
+    if (member.lagMs !== null) to.set('member_replay_lag_seconds', labels, member.lagMs / 1000);
     for (const [stage, lag] of Object.entries(member.lagStages ?? {})) {
       if (lag === null) continue;
-      stageBytes.set({ ...labels, stage }, lag.bytes);
-      stageSeconds.set({ ...labels, stage }, lag.ms / 1000);
+      to.set('member_stage_lag_bytes', { ...labels, stage }, lag.bytes);
+      to.set('member_stage_lag_seconds', { ...labels, stage }, lag.ms / 1000);
     }
-    up.set(labels, Number(member.state === 'running'));
-    for (const each of ROLES) role.set({ ...labels, role: each }, Number(each === member.role));
-    if (member.timeline !== null) timeline.set(labels, member.timeline);
-    inCohort.set(labels, Number(member.inCohort));
-    const received = receiveLagBytes(status, member);
-    if (received !== null) notReceived.set(labels, received);
-    if (member.lagBytes !== null) bytes.set(labels, member.lagBytes);
-    if (member.lagMs !== null) seconds.set(labels, member.lagMs / 1000);
   }
 }
 
@@ -80,38 +67,58 @@ function receiveLagBytes(status: StatusDocument, member: MemberStatus): number |
   return flushed && member.receiveLsn ? lagBytes(parseLsn(flushed), parseLsn(member.receiveLsn)) : null;
 }
 
-function routerMetrics(registry: Registry, { router }: StatusDocument): void {
-  gauge(registry, 'router_up', '1 while the router process runs.').set(Number(router.pid !== null));
-  gauge(registry, 'router_clients', 'Client connections.').set(router.clients);
-  gauge(registry, 'router_held', 'Statements that wait for a primary or a fresh replica now.').set(router.held);
-  const total = (name: string, help: string, labelNames: readonly string[]): Counter =>
-    new Counter({ name: `understudy_router_${name}_total`, help, labelNames, registers: [registry] });
-  total('writes', 'Statements sent to the primary as writes.', []).inc(router.writes);
-  const reads = total('reads', 'Reads answered by each member.', ['member']);
-  for (const [member, answered] of Object.entries(router.reads)) reads.inc({ member }, answered);
-}
-
 /** The last change of the primary, phase by phase. */
-function historyMetrics(registry: Registry, history: readonly TermRecord[]): void {
-  const changes = gauge(registry, 'recent_terms', 'Terms in the history that is kept, by what began them.', ['trigger']);
-  for (const record of history) changes.inc({ trigger: record.trigger });
+function historyMetrics(to: Exposition, history: readonly TermRecord[]): void {
+  const terms = new Map<string, number>();
+  for (const { trigger } of history) terms.set(trigger, (terms.get(trigger) ?? 0) + 1);
+  for (const [trigger, count] of terms) to.set('recent_terms', { trigger }, count);
   const last = history.findLast(record => record.trigger !== 'bootstrap');
   if (!last) return;
-  gauge(registry, 'last_failover_timestamp_seconds', 'When the last change of the primary began.').set(last.raisedAtMs / 1000);
-  gauge(registry, 'last_failover_lost_bytes', 'WAL of the old primary that the new one lacks; 0 in quorum.').set(last.lostBytes);
-  const phase = gauge(registry, 'last_failover_phase_seconds', 'Length of each phase of the last change of the primary.', ['phase']);
-  for (const [name, lengthMs] of Object.entries(phasesMs(last))) {
-    if (lengthMs !== null) phase.set({ phase: name }, lengthMs / 1000);
+  to.set('last_failover_timestamp_seconds', {}, last.raisedAtMs / 1000);
+  to.set('last_failover_lost_bytes', {}, last.lostBytes);
+  for (const [phase, lengthMs] of Object.entries(phasesMs(last))) {
+    if (lengthMs !== null) to.set('last_failover_phase_seconds', { phase }, lengthMs / 1000);
   }
 }
 
-/** How long each phase of a change of the primary took; null until it has happened. */
-export function phasesMs(record: TermRecord): Readonly<Record<'detect' | 'elect' | 'promote' | 'establish', number | null>> {
-  const { detectMs, raisedAtMs, electedAtMs, promotedAtMs, establishedAtMs } = record;
-  return {
-    detect: detectMs,
-    elect: Math.max(0, electedAtMs - raisedAtMs),
-    promote: promotedAtMs === null ? null : Math.max(0, promotedAtMs - electedAtMs),
-    establish: establishedAtMs === null || promotedAtMs === null ? null : Math.max(0, establishedAtMs - promotedAtMs),
-  };
+function meterMetrics(to: Exposition, meter: FailoverMeter, history: readonly TermRecord[]): void {
+  meter.take(history);
+  for (const [kind, count] of meter.events) to.count('events_total', { kind }, count);
+  for (const [trigger, count] of meter.failovers) to.count('failovers_total', { trigger }, count);
+  for (const [phase, histogram] of Object.entries(meter.phases)) to.histogram('failover_phase_seconds', { phase }, histogram);
+}
+
+function routerMetrics(to: Exposition, { router }: StatusDocument): void {
+  // Where routers are machines of their own they have no process here: one that has said something is up.
+  to.set('router_up', {}, Number(router.pid !== null || router.traffic !== undefined));
+  to.set('router_clients', {}, router.clients);
+  to.set('router_held', {}, router.held);
+  to.count('router_writes_total', {}, router.writes);
+  for (const [member, answered] of Object.entries(router.reads)) to.count('router_reads_total', { member }, answered);
+  if (router.traffic) trafficMetrics(to, router.traffic);
+}
+
+function trafficMetrics(to: Exposition, traffic: RouterTraffic): void {
+  const { sessions, prepared } = traffic;
+  to.set('router_sessions', { state: 'active' }, sessions.active);
+  to.set('router_sessions', { state: 'idle' }, sessions.idle);
+  to.set('router_sessions', { state: 'in-transaction' }, sessions.inTransaction);
+  to.set('router_pinned_sessions', {}, sessions.pinned);
+  to.histogram('router_hold_seconds', {}, traffic.holds);
+  for (const [cause, count] of Object.entries(traffic.holdFailures)) to.count('router_hold_failures_total', { cause }, count);
+  for (const [member, answers] of Object.entries(traffic.answers)) to.histogram('router_answer_seconds', { member }, answers);
+  for (const [reason, waits] of Object.entries(traffic.waits)) to.histogram('router_fresh_wait_seconds', { reason }, waits);
+  for (const cause of RETRY_CAUSES) to.count('router_retries_total', { cause }, 0);
+  for (const [cause, count] of Object.entries(traffic.retries)) to.count('router_retries_total', { cause }, count);
+  to.count('router_lane_reads_total', {}, traffic.laneReads);
+  to.set('router_lanes', {}, traffic.lanes);
+  for (const { member, role, connections, idle, waiting } of traffic.pools) {
+    to.set('router_pool_connections', { member, role, state: 'busy' }, connections - idle);
+    to.set('router_pool_connections', { member, role, state: 'idle' }, idle);
+    to.set('router_pool_waiting', { member, role }, waiting);
+  }
+  to.count('router_parses_total', { outcome: 'sent' }, prepared.sent);
+  to.count('router_parses_total', { outcome: 'reused' }, prepared.reused);
+  to.count('router_refused_logins_total', {}, traffic.refusedLogins);
+  to.count('router_cancels_total', {}, traffic.cancels);
 }

@@ -1,16 +1,16 @@
-import { type MemberId, UnderstudyError } from '@understudy/core/cluster';
+import { type MemberId, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
 import { errorAnswer } from './errors.ts';
 import type { OperationRequest } from './facade.ts';
 import type { MemberStatus, PlanAnswer, StatusDocument } from './types.ts';
 
-/** The operations whose outcome can be told before. */
-export type PlannedRequest = Extract<OperationRequest, { kind: 'switchover' | 'failover' | 'remove-replica' }>;
-
-/** What the operation would do to the cluster as it is now, and why it would be refused. Touches nothing. */
-export function planOperation(status: StatusDocument, request: PlannedRequest): PlanAnswer {
+/**
+ * What the operation would do to the cluster as it is now, and why it would be refused. Touches nothing.
+ * `newMembers`: whether a new one can be made on this machine, or a person starts it on another.
+ */
+export function planOperation(status: StatusDocument, request: OperationRequest, newMembers: 'here' | 'elsewhere'): PlanAnswer {
   try {
-    const { member, steps } = planned(status, request);
-    return { allowed: true, member: member?.id ?? null, steps, refusal: null };
+    const { member, steps } = planned(status, request, newMembers);
+    return { allowed: true, member, steps, refusal: null };
   } catch (error) {
     if (!(error instanceof UnderstudyError)) throw error;
     return { allowed: false, member: null, steps: [], refusal: errorAnswer(error).error };
@@ -18,11 +18,11 @@ export function planOperation(status: StatusDocument, request: PlannedRequest): 
 }
 
 interface Planned {
-  readonly member: MemberStatus | null;
+  readonly member: MemberId | null;
   readonly steps: readonly string[];
 }
 
-function planned(status: StatusDocument, request: PlannedRequest): Planned {
+function planned(status: StatusDocument, request: OperationRequest, newMembers: 'here' | 'elsewhere'): Planned {
   switch (request.kind) {
     case 'switchover':
       return planSwitchover(status, request.to);
@@ -30,6 +30,14 @@ function planned(status: StatusDocument, request: PlannedRequest): Planned {
       return planFailover(status, request.to, request.acceptDataLoss);
     case 'remove-replica':
       return planRemoval(status, request.id);
+    case 'add-replica':
+      return planAddition(status, newMembers);
+    case 'pause':
+      return { member: null, steps: planPause(status) };
+    case 'resume':
+      return { member: null, steps: planResume(status) };
+    case 'shutdown':
+      return { member: null, steps: planShutdown(status) };
     default:
       return request satisfies never;
   }
@@ -45,7 +53,7 @@ function planSwitchover(status: StatusDocument, to: MemberId | null): Planned {
     throw new UnderstudyError('intent-refused', { why: `${target.id} cannot lead: it is ${target.detail ?? target.state}.` });
   }
   return {
-    member: target,
+    member: target.id,
     steps: [
       'The router holds new statements; open transactions may end.',
       `${status.primary} shuts down cleanly, and ${target.id} proves that it has all of its WAL (it is ${target.lagBytes ?? 'an unknown number of'} bytes behind now).`,
@@ -56,6 +64,7 @@ function planSwitchover(status: StatusDocument, to: MemberId | null): Planned {
 }
 
 function planFailover(status: StatusDocument, to: MemberId | null, acceptDataLoss: boolean): Planned {
+  if (status.paused) throw new UnderstudyError('cluster-paused');
   const candidates = replicas(status);
   const target = to === null ? best(candidates) : memberOf(status, to);
   if (target === null) throw new UnderstudyError('no-primary', { why: 'no replica is running that could lead' });
@@ -68,7 +77,7 @@ function planFailover(status: StatusDocument, to: MemberId | null, acceptDataLos
     throw new UnderstudyError('would-lose-data', { why: 'too few replicas that acknowledge commits are running', missing });
   }
   return {
-    member: target,
+    member: target.id,
     steps: [
       ...(status.primary === null
         ? []
@@ -83,10 +92,11 @@ function planFailover(status: StatusDocument, to: MemberId | null, acceptDataLos
 function planRemoval(status: StatusDocument, id: MemberId): Planned {
   const member = memberOf(status, id);
   if (member.id === status.primary) throw new UnderstudyError('remove-primary', { id });
+  if (status.paused) throw new UnderstudyError('cluster-paused');
   const left = replicas(status).filter(replica => replica.id !== id);
   const protectedAfter = left.length >= Math.max(1, status.durability.acks);
   return {
-    member,
+    member: id,
     steps: [
       `${id} leaves the cohort, takes no more reads, is stopped, and its data is deleted.`,
       ...(protectedAfter || status.durability.mode === 'async'
@@ -94,6 +104,48 @@ function planRemoval(status: StatusDocument, id: MemberId): Planned {
         : ['WRITES WILL NOT BE PROTECTED: too few replicas are left to acknowledge them.']),
     ],
   };
+}
+
+function planAddition(status: StatusDocument, newMembers: 'here' | 'elsewhere'): Planned {
+  if (newMembers === 'elsewhere') throw new UnderstudyError('member-elsewhere');
+  if (status.paused) throw new UnderstudyError('cluster-paused');
+  if (status.members.length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
+  const primary = status.primary ?? 'the primary, once there is one,';
+  return {
+    member: null,
+    steps: [
+      'A new member gets a name, a directory and a port of its own on this machine.',
+      `All data of ${primary} is copied while it works, with the WAL of that time, and every file is checked. It needs as much disk space again.`,
+      `It follows ${primary}, and its acknowledgement counts as soon as it has caught up.`,
+      'The router gives it reads, few at first.',
+    ],
+  };
+}
+
+function planPause(status: StatusDocument): readonly string[] {
+  if (status.paused) return ['Nothing: the cluster is paused already.'];
+  return [
+    'Clients are served and WAL is replicated as before.',
+    'Nothing is repaired any more: a primary that dies is not replaced, a member that stops stays stopped, until `understudy resume`.',
+  ];
+}
+
+function planResume(status: StatusDocument): readonly string[] {
+  if (!status.paused) return ['Nothing: the cluster is not paused.'];
+  const unwell = status.members.filter(({ state, detail }) => state !== 'running' || detail !== null);
+  return [
+    'Automatic actions are taken again, at once.',
+    ...unwell.map(({ id, state, detail }) => `${id} is ${detail ?? state}: it is seen to.`),
+    ...(status.primary === null ? ['There is no primary: a replica is promoted if that is safe.'] : []),
+  ];
+}
+
+function planShutdown({ primary, router }: StatusDocument): readonly string[] {
+  return [
+    `The router ends the sessions of ${router.clients} clients.`,
+    `${primary ?? 'A primary, if there is one,'} shuts down cleanly, then the replicas, which so have all of its WAL.`,
+    'All processes end; the data stays.',
+  ];
 }
 
 function memberOf(status: StatusDocument, id: MemberId): MemberStatus {

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
 import { z } from 'zod';
+import type { OperationRequest } from './facade.ts';
 import type * as types from './types.ts';
 
 /** The shapes of all that goes in and out over HTTP; the OpenAPI document is made from these. */
@@ -12,6 +13,25 @@ const milliseconds = z.number().min(0);
 const details = z.record(z.string(), z.union([z.string(), z.number()]));
 
 const stageLag = z.strictObject({ bytes: count, ms: milliseconds }).nullable();
+
+const counts = z.record(z.string(), count);
+const histogram = z.strictObject({ counts: z.array(count), sumMs: milliseconds });
+const traffic = z.strictObject({
+  laneReads: count,
+  lanes: count,
+  retries: counts,
+  refusedLogins: count,
+  cancels: count,
+  sessions: z.strictObject({ active: count, idle: count, inTransaction: count, pinned: count }),
+  pools: z.array(
+    z.strictObject({ member: memberId, role: z.enum(['primary', 'replica']), connections: count, idle: count, waiting: count }),
+  ),
+  prepared: z.strictObject({ sent: count, reused: count }),
+  answers: z.record(memberId, histogram),
+  waits: z.record(z.string(), histogram),
+  holds: histogram,
+  holdFailures: counts,
+});
 
 const member = z.strictObject({
   id: memberId,
@@ -43,7 +63,14 @@ export const statusSchema: z.ZodType<types.StatusDocument> = z.strictObject({
   durability: z.strictObject({ mode: z.enum(['quorum', 'async']), acks: count, cohort: z.array(memberId), protected: z.boolean() }),
   endpoints: z.strictObject({ router: z.string(), http: z.string() }),
   members: z.array(member),
-  router: z.strictObject({ clients: count, reads: z.record(memberId, count), writes: count, held: count, pid: count.nullable() }),
+  router: z.strictObject({
+    clients: count,
+    reads: z.record(memberId, count),
+    writes: count,
+    held: count,
+    pid: count.nullable(),
+    traffic: traffic.optional(),
+  }),
   alarms: z.array(z.strictObject({ member: memberId, code: z.string(), message: z.string() })),
   supervisorPid: count,
   dataDirectory: z.string(),
@@ -214,11 +241,11 @@ export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
 export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
 
 export const planQuery: z.ZodType<{
-  kind: 'switchover' | 'failover' | 'remove-replica';
+  kind: OperationRequest['kind'];
   member?: string | undefined;
   acceptDataLoss?: 'true' | 'false' | undefined;
 }> = z.strictObject({
-  kind: z.enum(['switchover', 'failover', 'remove-replica']),
+  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'shutdown']),
   member: memberId.optional(),
   acceptDataLoss: z.enum(['true', 'false']).optional(),
 });

@@ -1,5 +1,7 @@
 import type { ClusterEvent, ErrorCode, MemberId, TermRecord } from '@understudy/core/cluster';
 
+import type { RouterTraffic } from '@understudy/core/routing';
+
 export type { RoutedStatement, StatementSample } from '@understudy/core/routing';
 
 /** `status --json` and GET /status, schema 1: fields may be added, never renamed. LSNs are in PostgreSQL's text form. */
@@ -71,6 +73,8 @@ export interface RouterStatus {
   /** Statements that wait for a primary or a fresh replica now. */
   readonly held: number;
   readonly pid: number | null;
+  /** All else that it counts; absent before it has said anything. */
+  readonly traffic?: RouterTraffic | undefined;
 }
 
 /** GET /events as JSON; oldest first. As SSE each event is one message with the same fields and `id` as Last-Event-ID. */

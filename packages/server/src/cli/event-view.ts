@@ -1,4 +1,4 @@
-import { type ClusterEvent, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
+import { type ClusterEvent, EVENT_KINDS, type EventDraft, type EventKind } from '@understudy/core/cluster';
 import type { Colors } from './terminal.ts';
 
 const LOUD: ReadonlySet<EventKind> = new Set([
@@ -24,7 +24,7 @@ const GOOD: ReadonlySet<EventKind> = new Set([
 const KIND_WIDTH = Math.max(...Object.keys(EVENT_KINDS).map(kind => kind.length));
 
 /** One event as one line without its line break. `zoneOffsetMinutes` as Date.getTimezoneOffset() has it: times are local. */
-export function eventLine(event: ClusterEvent, colors: Colors, zoneOffsetMinutes: number): string {
+export function eventLine(event: EventDraft, colors: Colors, zoneOffsetMinutes: number): string {
   const time = new Date(event.atMs - zoneOffsetMinutes * 60_000).toISOString().slice(11, 23);
   const paint = LOUD.has(event.kind) ? colors.red : GOOD.has(event.kind) ? colors.green : (text: string) => text;
   const place = `${(event.member ?? '-').padEnd(3)} ${event.term === null ? ' -' : `t${event.term}`}`.padEnd(7);

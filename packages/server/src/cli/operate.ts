@@ -1,4 +1,5 @@
 import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
+import type { PlanAnswer } from '../api/types.ts';
 import type { ApiClient } from './api-client.ts';
 import type { CommandContext, TargetOptions } from './context.ts';
 import { connect } from './target.ts';
@@ -14,8 +15,8 @@ export interface Operation {
   readonly timeoutMs: number;
   /** Asked on a terminal before it is done; null: it hurts nobody. */
   readonly question: string | null;
-  /** What GET /plan is asked with --dry-run; null: there is nothing to plan. */
-  readonly plan: Readonly<Record<string, string>> | null;
+  /** What GET /plan is asked with --dry-run. */
+  readonly plan: Readonly<Record<string, string>>;
 }
 
 export interface OperationOptions extends TargetOptions {
@@ -26,7 +27,7 @@ export interface OperationOptions extends TargetOptions {
 /** Asks the cluster to do something, waits for the outcome, and tells it; with --dry-run only what would happen. */
 export async function operate(context: CommandContext, options: OperationOptions, operation: Operation): Promise<ExitCode> {
   const client = await connect(context, options, operation.command);
-  if (options.dryRun && operation.plan) return await showPlan(client, context, options, operation.plan);
+  if (options.dryRun) return await showPlan(client, context, options, operation.plan);
   await requireConsent(context, options, operation);
   const { terminal } = context;
   if (!options.json) terminal.err(`${operation.doing}…\n`);
@@ -48,7 +49,11 @@ async function showPlan(
   options: OperationOptions,
   query: Readonly<Record<string, string>>,
 ): Promise<ExitCode> {
-  const plan = await client.plan(query);
+  return tellPlan(context, options, await client.plan(query));
+}
+
+/** Says what would be done. Throws the refusal. */
+export function tellPlan(context: CommandContext, options: TargetOptions, plan: PlanAnswer): ExitCode {
   if (plan.refusal && !options.json) throw new UnderstudyError(plan.refusal.code, plan.refusal.details);
   if (options.json) {
     context.terminal.out(`${JSON.stringify(plan)}\n`);

@@ -39,6 +39,9 @@ export function createProgram(context: CommandContext, onExit: OnExit, version: 
   return program;
 }
 
+/** Every operation has it. */
+const DRY_RUN = ['--dry-run', 'say what would happen, and do nothing'] as const;
+
 type Define = <O extends TargetOptions>(parent: Command, name: string, description: string, load: Load<O>) => Command;
 
 /** Arguments by their names, as if they were flags. */
@@ -73,12 +76,11 @@ function addLifecycle(program: Command, define: Define): void {
     .option('--detach', 'return when the cluster is healthy, and leave it running')
     .addOption(new Option('--background').hideHelp());
   hideUrl(up);
-  hideUrl(define(program, 'down', 'Stop the cluster cleanly.', () => import('./commands/down.ts')));
+  hideUrl(define(program, 'down', 'Stop the cluster cleanly.', () => import('./commands/down.ts')).option(...DRY_RUN));
   hideUrl(
-    define(program, 'destroy', 'Stop the cluster and delete all of its data.', () => import('./commands/destroy.ts')).option(
-      '--yes',
-      'really delete',
-    ),
+    define(program, 'destroy', 'Stop the cluster and delete all of its data.', () => import('./commands/destroy.ts'))
+      .option('--yes', 'really delete')
+      .option(...DRY_RUN),
   );
 }
 
@@ -111,14 +113,15 @@ function addLooking(program: Command, define: Define): void {
 }
 
 function addOperations(program: Command, define: Define): void {
-  const dryRun = 'say what would happen, and do nothing';
   const yes = 'do not ask';
   const replica = program.command('replica').description('Add or remove a replica.');
-  define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts'));
+  define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts')).option(
+    ...DRY_RUN,
+  );
   define(replica, 'remove', 'Remove a replica and its data.', () => import('./commands/replica-remove.ts'))
     .argument('<id>', 'the member, e.g. n3')
     .option('--yes', yes)
-    .option('--dry-run', dryRun);
+    .option(...DRY_RUN);
   define(
     program,
     'switchover',
@@ -127,14 +130,14 @@ function addOperations(program: Command, define: Define): void {
   )
     .option('--to <id>', 'the member that shall lead (default: the best replica)')
     .option('--yes', yes)
-    .option('--dry-run', dryRun);
+    .option(...DRY_RUN);
   define(program, 'failover', 'Promote a replica now, without the help of the primary.', () => import('./commands/failover.ts'))
     .option('--to <id>', 'the member that shall lead (default: the most advanced)')
     .option('--accept-data-loss', 'also when acknowledged writes would be lost')
     .option('--yes', yes)
-    .option('--dry-run', dryRun);
-  define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts'));
-  define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts'));
+    .option(...DRY_RUN);
+  define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts')).option(...DRY_RUN);
+  define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts')).option(...DRY_RUN);
 }
 
 /** For clusters on several machines. */
@@ -203,7 +206,9 @@ function addBackups(program: Command, define: Define): void {
     'create',
     'Copy the primary with the WAL that the copy needs, while it works, and check every file.',
     () => import('./commands/backup-create.ts'),
-  ).option(...into);
+  )
+    .option(...into)
+    .option(...DRY_RUN);
   define(backup, 'list', 'Show the backups, oldest first.', () => import('./commands/backup-list.ts')).option(...into);
   define(
     backup,

@@ -1,6 +1,7 @@
 import { UnderstudyError } from '@understudy/core/cluster';
 import { loadServiceSettings, type ServiceContext, type ServiceSettings } from '../service/index.ts';
 import type { CommandContext, TargetOptions } from './context.ts';
+import { terminalLog } from './terminal-log.ts';
 import { packageVersion } from './package-version.ts';
 
 export interface ServiceOptions extends TargetOptions {
@@ -14,7 +15,8 @@ export function serviceSettings(context: CommandContext, options: ServiceOptions
   return loadServiceSettings(context.cwd, file, context.env);
 }
 
-/** What a service says goes to stderr, a line each: the journal adds the time. */
-export function serviceContext(context: CommandContext): ServiceContext {
-  return { version: packageVersion(), stop: context.takeInterrupts(), say: message => context.terminal.err(`${message}\n`) };
+/** What a service says goes to stderr, a line each. */
+export function serviceContext(context: CommandContext, { settings, name }: ServiceSettings, role: 'member' | 'proxy'): ServiceContext {
+  const log = terminalLog(context.terminal, { level: settings.logLevel, format: settings.logFormat, name: `${role} ${name}` });
+  return { version: packageVersion(), stop: context.takeInterrupts(), log, say: message => log.info(message) };
 }

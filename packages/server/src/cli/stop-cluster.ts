@@ -1,4 +1,5 @@
 import { UnderstudyError } from '@understudy/core/cluster';
+import type { PlanAnswer } from '../api/types.ts';
 import { lockHolder } from '../supervisor/lock.ts';
 import { clientOf, type LocalCluster } from './target.ts';
 import { poll } from './waiting.ts';
@@ -26,6 +27,19 @@ export async function stopCluster(cluster: LocalCluster, tell: (text: string) =>
   if (!gone)
     throw new UnderstudyError('timed-out', { what: `The end of the supervisor (process ${supervisorPid})`, limitMs: CLEAN_STOP_MS });
   return { message: `The cluster in ${paths.root} is stopped.`, stopped: true };
+}
+
+/** What stopping would do. A supervisor that does not answer is stopped by a signal. */
+export async function planOfStop(cluster: LocalCluster): Promise<PlanAnswer> {
+  const told = (...steps: string[]): PlanAnswer => ({ allowed: true, member: null, steps, refusal: null });
+  const { paths, supervisorPid } = cluster;
+  if (supervisorPid === null)
+    return told(`No supervisor runs; PostgreSQL servers left behind in ${paths.root} are stopped, if there are any.`);
+  return await clientOf(cluster)
+    .plan({ kind: 'shutdown' })
+    .catch(() =>
+      told(`The supervisor (process ${supervisorPid}) does not answer; it is told to end by a signal, and stops everything first.`),
+    );
 }
 
 async function askToStop(cluster: LocalCluster, pid: number): Promise<void> {

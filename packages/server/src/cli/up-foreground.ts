@@ -1,12 +1,13 @@
+import type { Settings } from '@understudy/core/cluster';
 import type { LoadedSettings } from '../settings/load.ts';
 import { onReload } from '../settings/reloads.ts';
 import { startSupervisor, type ProgressListener, type Supervisor } from '../supervisor/index.ts';
 import { tellParent } from './background.ts';
 import type { CommandContext } from './context.ts';
-import { eventLine } from './event-view.ts';
 import { packageVersion } from './package-version.ts';
 import { progressView } from './progress-view.ts';
 import { printReached } from './up-result.ts';
+import { terminalLog } from './terminal-log.ts';
 import { withoutPassword } from '../api/redact.ts';
 
 /** How long a cluster may take to become healthy; it goes on after that, but `up` says so. */
@@ -42,7 +43,7 @@ export async function runForeground(
     if (stop.aborted) stopping();
     else stop.addEventListener('abort', stopping, { once: true });
     onReload(loaded.configPath, stop, cause => void supervisor.reload(() => options.reload().settings, cause));
-    await Promise.race([announce(supervisor, context, options, () => view.end()), supervisor.whenStopped]);
+    await Promise.race([announce(supervisor, loaded.settings, context, options, () => view.end()), supervisor.whenStopped]);
     await supervisor.whenStopped;
   } catch (error) {
     if (options.background) await tellParent({ kind: 'failed', error });
@@ -55,6 +56,7 @@ export async function runForeground(
 /** Waits for the cluster to be healthy, says so, and shows what happens from then on. */
 async function announce(
   supervisor: Supervisor,
+  settings: Settings,
   context: CommandContext,
   options: ForegroundOptions,
   endProgress: () => void,
@@ -74,6 +76,13 @@ async function announce(
   if (options.background) {
     if (healthy) await tellParent({ kind: 'healthy', status });
   } else printReached({ status, url: facade.url('router'), token: facade.token, mode: 'foreground' }, context, options.json);
-  const zoneOffset = new Date().getTimezoneOffset();
-  if (!options.json) facade.subscribe(event => terminal.err(`${eventLine(event, terminal.errColors, zoneOffset)}\n`));
+  if (options.json) return;
+  // In the foreground somebody looks, also through a pipe.
+  const { logLevel: level, logFormat } = settings;
+  const log = terminalLog(terminal, {
+    level,
+    format: logFormat === 'auto' && !options.background ? 'pretty' : logFormat,
+    name: 'supervisor',
+  });
+  facade.subscribe(event => log.event(event));
 }

@@ -54,6 +54,8 @@ export interface ClientUnit {
   need: ReadNeed | null;
   /** When it was first looked at, on the monotonic clock. */
   beganAtMs: number;
+  /** When it began to wait for a primary; 0: it does not. */
+  heldAtMs: number;
   /** Bytes of it that are counted as waiting in the proxy. */
   waitingBytes: number;
   /** How often it was sent to a server. What was lost with a server that was dying already does not count again. */
@@ -83,6 +85,7 @@ export function newUnit(kind: ClientUnit['kind'], arrivedAtMs: number): ClientUn
     skipped: false,
     need: null,
     beganAtMs: 0,
+    heldAtMs: 0,
     waitingBytes: 0,
     attempts: 0,
     openingsFailed: 0,

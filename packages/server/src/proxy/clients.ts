@@ -2,6 +2,7 @@ import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { TLSSocket } from 'node:tls';
+import type { RouterTraffic } from '@understudy/core/routing';
 import type { BackendKey } from '@understudy/wire';
 import type { ClientFacts } from './admin-tables.ts';
 import type { ProxyFailure } from './errors.ts';
@@ -90,6 +91,17 @@ export class Clients {
     const client = this.#clients.get(processId);
     if (client === undefined || client.key.secret.length !== secret.length) return;
     if (timingSafeEqual(client.key.secret, secret)) await client.session?.cancel();
+  }
+
+  /** How many of this worker's clients do what. A replication connection counts as active. */
+  activities(): RouterTraffic['sessions'] {
+    const count = { active: 0, idle: 0, inTransaction: 0, pinned: 0 };
+    for (const { session } of this.#clients.values()) {
+      const activity = session?.activity ?? 'active';
+      count[activity === 'in-transaction' ? 'inTransaction' : activity] += 1;
+      if (session?.pinned) count.pinned += 1;
+    }
+    return count;
   }
 
   *facts(): IterableIterator<ClientFacts> {

@@ -12,7 +12,7 @@ import {
 import { HIDING_TRIGGERS } from './hiding-triggers.ts';
 import type { ProxyOptions } from './options.ts';
 import { type ServerAddress, ServerConnection } from './server-connection.ts';
-import { Texts } from './statements.ts';
+import { type PreparedCounts, Texts } from './statements.ts';
 
 /** Databases whose statements are kept classified. */
 const MAX_DATABASES = 100;
@@ -46,6 +46,8 @@ export class Databases {
   /** Units are never changed, so what was found out once holds. */
   readonly #hiding = new WeakMap<Unit, boolean>();
   #statementId = 0;
+  /** Of all databases since the start. */
+  readonly prepared: PreparedCounts = { sent: 0, reused: 0 };
 
   constructor(options: ProxyOptions, parser: SqlParser, servers: () => readonly ServerAddress[]) {
     this.#options = options;
@@ -114,7 +116,7 @@ export class Databases {
       if (this.#known.size >= MAX_DATABASES) this.#known.delete(this.#known.keys().next().value as string);
       const functions = new DatabaseFunctions();
       const classifier = new SqlClassifier({ parser: this.#parser, facts: functions, overrides: this.#overrides });
-      const texts = new Texts(classifier, () => ++this.#statementId);
+      const texts = new Texts(classifier, () => ++this.#statementId, this.prepared);
       database = { classifier, texts, functions, hidingTriggers: null, wanted: false, asking: null, askedAtMs: Number.NEGATIVE_INFINITY };
       this.#known.set(name, database);
     }

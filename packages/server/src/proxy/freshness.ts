@@ -9,16 +9,19 @@ import {
   ejectOutliers,
   EVENTUAL,
   type Floor,
+  type Histogram,
   isCovered,
   isUsable,
   LagClock,
   mergeFloors,
+  newHistogram,
   newRouterCausality,
   noteCommit,
   noteCommitElsewhere,
   noteFloor,
   notePrimaryRead,
   noteReplicaRead,
+  observe,
   observeReplay,
   type Position,
   primaryAsCandidate,
@@ -94,8 +97,8 @@ export class Freshness implements ProbeHost, PollHost {
   #slowTimer: NodeJS.Timeout | null = null;
   #slowPolls = 0;
   #stopped = false;
-  /** How often reads had to wait, by the reason. A read may wait for its floor and then for a replica. */
-  readonly waits: Map<RouteReason, number> = new Map();
+  /** How long reads had to wait, by the reason. A read may wait for its floor and then for a replica. */
+  readonly waits: Map<RouteReason, Histogram> = new Map();
   /** pg_control's system identifier as decimal text, to which tokens are bound; null until a primary has told it. */
   systemIdentifier: string | null = null;
 
@@ -233,14 +236,20 @@ export class Freshness implements ProbeHost, PollHost {
     }
     const choice = choose(this.#viewFor(need), { demand: 'replica', ...request }, session, now, Math.random);
     if (choice.kind === 'wait-probe') this.#probe('floor');
-    if (choice.kind === 'wait-probe' || choice.kind === 'wait-replay')
-      this.waits.set(choice.reason, (this.waits.get(choice.reason) ?? 0) + 1);
     return choice;
   }
 
   /** Resolves when it is worth choosing again. */
-  until(choice: Wait): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
+  async until(choice: Wait): Promise<void> {
+    if (this.#stopped) return;
+    const sinceMs = performance.now();
+    await this.#heard(choice);
+    let waits = this.waits.get(choice.reason);
+    if (waits === undefined) this.waits.set(choice.reason, (waits = newHistogram()));
+    observe(waits, performance.now() - sinceMs);
+  }
+
+  #heard(choice: Wait): Promise<void> {
     if (choice.kind === 'wait-probe') return this.#waits.floor(choice.mark, choice.timeoutMs);
     const over = this.#waits.replay(choice.floor.lsn, choice.timeoutMs);
     this.#pollAll();

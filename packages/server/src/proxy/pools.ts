@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { RoutableServer, Topology } from '@understudy/core/routing';
+import type { PoolUse, RoutableServer, Topology } from '@understudy/core/routing';
 import type { ProxyOptions } from './options.ts';
 import type { PoolUser } from './pool-users.ts';
 import { Pool, type ServerBudget, type ServerRole } from './pool.ts';
@@ -115,6 +115,11 @@ export class Pools {
    */
   closeIdle(): void {
     for (const pool of this.#pools.values()) pool.closeIdle(Number.POSITIVE_INFINITY);
+  }
+
+  /** What each pool has open, whoever it belongs to. */
+  uses(): PoolUse[] {
+    return this.report().map(({ server, role, connections, idle, waiting }) => ({ member: server, role, connections, idle, waiting }));
   }
 
   report(): PoolReport[] {

@@ -1,4 +1,4 @@
-import type { Topology } from '@understudy/core/routing';
+import type { RouterTraffic, Topology } from '@understudy/core/routing';
 
 /** Where the proxy learns which server is what. The value changes only as a whole. */
 export interface TopologySource {
@@ -26,18 +26,11 @@ export type ProxyEvent =
   | { readonly kind: 'warning'; readonly message: string };
 
 /** Counters since the start, and gauges of this moment. */
-export interface ProxyStats {
+export interface ProxyStats extends RouterTraffic {
   readonly clients: number;
   readonly held: number;
   readonly writes: number;
   /** Reads by the member that answered them, the primary's among them. */
   readonly reads: Readonly<Record<string, number>>;
-  /** Of the reads, those on connections that several clients share at a time, and how many such connections there are. */
-  readonly laneReads: number;
-  readonly lanes: number;
-  /** Units of work that were run a second time on the primary, by SQLSTATE or `lost`. */
-  readonly retries: Readonly<Record<string, number>>;
-  readonly refusedLogins: number;
-  readonly cancels: number;
   readonly listening: { readonly host: string; readonly port: number } | null;
 }

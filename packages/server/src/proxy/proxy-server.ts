@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { RoutableServer } from '@understudy/core/routing';
+import { addPools, observed, type RoutableServer } from '@understudy/core/routing';
 import { backend } from '@understudy/wire';
 import type { ServerFacts, TableSources } from './admin-tables.ts';
 import { type Admitted, Door } from './admission.ts';
@@ -172,6 +172,13 @@ export class ProxyServer {
       retries: Object.fromEntries(this.#stats.retries),
       refusedLogins: this.#stats.refusedLogins,
       cancels: this.#stats.cancels,
+      sessions: this.#clients.activities(),
+      pools: addPools(running?.context.pools.uses() ?? []),
+      prepared: running?.context.databases.prepared ?? { sent: 0, reused: 0 },
+      answers: Object.fromEntries(this.#stats.answers),
+      waits: Object.fromEntries(running?.freshness.waits ?? []),
+      holds: this.#stats.holds,
+      holdFailures: this.#stats.holdFailures,
       listening: running === null ? null : this.#address(running.server),
     };
   }
@@ -195,7 +202,7 @@ export class ProxyServer {
       pools: () => pools.report(),
       *stats() {
         yield* stats.counts();
-        for (const [reason, count] of freshness.waits) yield [`waits.${reason}`, count];
+        for (const [reason, waits] of freshness.waits) yield [`waits.${reason}`, observed(waits)];
       },
     };
   }

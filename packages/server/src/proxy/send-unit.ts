@@ -96,6 +96,7 @@ function sendParse(message: ClientMessage, statement: PreparedStatement | null, 
   if (statement.state === 'refused') statement.state = 'pending';
   if (alone) {
     statement.onServers = null;
+    texts.counts.sent += 1;
     return raw(message, to, { ...VISIBLE.parse, settle: settles(statement, to.prepared.setUnnamed(statement)) });
   }
   const onServers = (statement.onServers = to.prepared.inDoubt
@@ -103,9 +104,11 @@ function sendParse(message: ClientMessage, statement: PreparedStatement | null, 
     : texts.statementOf(statement.text, to.applied.parseScope));
   if (to.status !== 'E' && to.prepared.has(onServers)) {
     statement.state = 'accepted';
+    texts.counts.reused += 1;
     to.expect(GIVEN_PARSE_COMPLETE);
     return;
   }
+  texts.counts.sent += 1;
   prepare(statement, onServers, to, 'visible');
 }
 

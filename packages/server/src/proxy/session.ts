@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Choice, describeRoute, type RoutableServer } from '@understudy/core/routing';
+import { type Choice, describeRoute, observe, type RoutableServer } from '@understudy/core/routing';
 import { describeReason, type SqlClassifier } from '@understudy/core/sql';
 import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolError, type TransactionStatus } from '@understudy/wire';
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
@@ -363,10 +363,17 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
 
   /** Waits for another topology, at most so long; fails the unit when its time is up. */
   async #hold(unit: ClientUnit, atMostMs: number): Promise<void> {
-    const { watch, options } = this.#context;
+    const { watch, options, stats } = this.#context;
     const left = unit.arrivedAtMs + options.holdTimeoutMs - performance.now();
-    if (left <= 0) return this.#failHead(unit, noPrimary(watch.reason));
-    if (!watch.hasRoom) return this.#failHead(unit, holdFull());
+    if (left <= 0) {
+      stats.holdFailures['timed-out'] += 1;
+      return this.#failHead(unit, noPrimary(watch.reason));
+    }
+    if (!watch.hasRoom) {
+      stats.holdFailures.full += 1;
+      return this.#failHead(unit, holdFull());
+    }
+    if (unit.heldAtMs === 0) unit.heldAtMs = performance.now();
     const wait = watch.nextTopology(Math.min(left, atMostMs));
     this.#cancelWait = () => {
       wait.cancel();
@@ -452,6 +459,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const { user } = this.#servers;
     this.#laneRead = lanes.send({ unit, rider: this, server, term, user, settings, sending: this.#sending });
     if (this.#laneRead === null) return false;
+    if (unit.heldAtMs > 0) this.#noteHold(unit);
     freshness.started(server.id);
     this.#state.last = { member: server.id, because };
     unit.attempts += 1;
@@ -492,6 +500,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
 
   #send(unit: ClientUnit, to: ServerConnection, because: string): Dispatch {
     if (unit.sent === 0) {
+      if (unit.heldAtMs > 0) this.#noteHold(unit);
       const repeatable = this.#predicted() === 'I' && (to.role === 'replica' || unit.kind === 'extended');
       const retry = repeatable && unit.complete && unit.bytes <= this.#context.options.maxRetryBytes ? 'may-retry' : 'final';
       this.#flights.push(newFlight(unit, to, this.#predicted(), retry, performance.now(), because));
@@ -508,6 +517,12 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     sendUnit(unit, to, this.#sending);
     to.out.flush();
     return 'served';
+  }
+
+  /** What was held is on its way. */
+  #noteHold(unit: ClientUnit): void {
+    observe(this.#context.stats.holds, performance.now() - unit.heldAtMs);
+    unit.heldAtMs = 0;
   }
 
   /** More of a unit whose beginning is already on a server. */
@@ -577,7 +592,9 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     if (statements.active) statements.note(answeredStatement(flight, performance.now()));
     const read = unit.demand === 'replica' && (flight.before === 'I' || from.role === 'replica');
     if (read) stats.countRead(from.member);
-    freshness.finished(from.member, performance.now() - flight.sentAtMs);
+    const tookMs = performance.now() - flight.sentAtMs;
+    freshness.finished(from.member, tookMs);
+    stats.answered(from.member, tookMs);
     const mayHide =
       unit.kind === 'function' ||
       unit.runsUnknown ||
@@ -586,7 +603,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     from.tainted ||= mayHide;
     if (from.role === 'replica') {
       const [text] = unit.texts;
-      const ms = aloneMs(performance.now() - flight.sentAtMs, from.pool?.busyCount ?? 1);
+      const ms = aloneMs(tookMs, from.pool?.busyCount ?? 1);
       if (text !== undefined && unit.statements.length === 1) learnRun(text, ms, flight.bytes);
       freshness.noteReplicaRead(from.member, this.#state.causality);
       const inTransaction = flight.before !== 'I' || status !== 'I';
@@ -614,7 +631,9 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     }
     stats.countRead(from.member);
     stats.laneReads += 1;
-    freshness.finished(from.member, performance.now() - read.sentAtMs);
+    const tookMs = performance.now() - read.sentAtMs;
+    freshness.finished(from.member, tookMs);
+    stats.answered(from.member, tookMs);
     freshness.noteReplicaRead(from.member, this.#state.causality);
     const [text] = read.unit.texts;
     if (text !== undefined) learnRun(text, serviceMs, read.bytes);
@@ -764,6 +783,11 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   /** A transaction is open on the primary, or a statement is under way there. */
   get busyOnPrimary(): boolean {
     return (this.#state.status !== 'I' && !this.#state.onReplica) || this.#flights.head?.from.role === 'primary';
+  }
+
+  /** It keeps a connection of its own for what it has made there. */
+  get pinned(): boolean {
+    return this.#state.pins.holds;
   }
 
   get activity(): Activity {

@@ -39,16 +39,25 @@ export interface KnownText {
   readonly statements: Map<string, ServerStatement>;
 }
 
+/** Parse messages of clients: sent to a server, or answered without it. */
+export interface PreparedCounts {
+  sent: number;
+  reused: number;
+}
+
 /** Texts by content, for one database. Bounded; the oldest go first. */
 export class Texts {
   readonly #classifier: SqlClassifier;
   readonly #nextId: () => number;
+  /** Shared by the texts of all databases. */
+  readonly counts: PreparedCounts;
   #young = new Map<number, KnownText>();
   #old = new Map<number, KnownText>();
 
-  constructor(classifier: SqlClassifier, nextId: () => number) {
+  constructor(classifier: SqlClassifier, nextId: () => number, counts: PreparedCounts = { sent: 0, reused: 0 }) {
     this.#classifier = classifier;
     this.#nextId = nextId;
+    this.counts = counts;
   }
 
   /** The text of a Parse message: `chunk[nameEnd + 1, end)`, of which the SQL ends at `textEnd`. */

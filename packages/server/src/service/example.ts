@@ -3,9 +3,9 @@ import { describeSettings, type SettingDescription } from '@understudy/core/sche
 type Kind = 'up' | 'member' | 'proxy';
 
 /** Settings of `up` that a member or a proxy has no use for. */
-const NOT_MEMBER = /^(port|replicas|consistency|logLevel|routing\.|proxy\.|tls\.|cluster$|data$|host$)/;
+const NOT_MEMBER = /^(port|replicas|consistency|logLevel|logFormat|routing\.|proxy\.|tls\.|cluster$|data$|host$)/;
 const NOT_PROXY =
-  /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|cluster$|data$|host$)/;
+  /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|logFormat|cluster$|data$|host$)/;
 
 const SERVICE = (kind: 'member' | 'proxy'): string => `# A ${kind} of a cluster on several machines. Paths count from this file's directory.
 # Name of the cluster, the same in all files.

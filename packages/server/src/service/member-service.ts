@@ -3,6 +3,7 @@ import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type
 import { LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
+import type { Log } from '../log/log.ts';
 import type { Provider } from '../postgres/provider.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import { dashboardDirectory } from '../supervisor/index.ts';
@@ -36,6 +37,8 @@ export interface ServiceContext {
   readonly version: string;
   /** Ends the service when it is aborted. */
   readonly stop: AbortSignal;
+  readonly log: Log;
+  /** Says it in the log. */
   readonly say: (message: string) => void;
 }
 
@@ -93,6 +96,7 @@ class MemberService {
     this.#parts = parts;
     const { store, secrets, paths } = parts;
     this.#events = new EventLog(paths.events, event => store.tell(config.name, event));
+    this.#events.subscribe(event => context.log.event(event));
     this.#operator = new Operator({
       store,
       events: this.#events,

@@ -39,7 +39,7 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext,
 
 async function serve(
   { name, file, settings, viewTtlMs }: ServiceSettings,
-  { stop, say }: Pick<ServiceContext, 'stop' | 'say'>,
+  { stop, say, log }: Pick<ServiceContext, 'stop' | 'say' | 'log'>,
   store: EtcdStore,
   routerPassword: string,
   paths: ClusterPaths,
@@ -47,7 +47,10 @@ async function serve(
 ): Promise<void> {
   const tls = await tlsMaterial(settings, paths.tls, Date.now());
   let drained: string | null = null;
-  const onEvent = (event: EventDraft): void => store.tell(name, event);
+  const onEvent = (event: EventDraft): void => {
+    log.event(event);
+    store.tell(name, event);
+  };
   const proxy = new ProxyProcess({
     proxy: proxyOptions(settings, settings.port, routerPassword, tls),
     failover: settings.failover,

@@ -1,3 +1,4 @@
+import { addTraffic, type RouterTraffic } from '@understudy/core/routing';
 import type { RouterStatus } from '../api/types.ts';
 import type { Notice } from '../store/etcd/store.ts';
 
@@ -38,13 +39,15 @@ export class Routers {
   /** All of them as one. */
   get status(): RouterStatus {
     const reads: Record<string, number> = {};
+    let traffic: RouterTraffic | undefined;
     const sum = { clients: 0, writes: 0, held: 0 };
     for (const { status } of this.#words.values()) {
       for (const [member, count] of Object.entries(status.reads)) reads[member] = (reads[member] ?? 0) + count;
       sum.clients += status.clients;
       sum.writes += status.writes;
       sum.held += status.held;
+      if (status.traffic) traffic = traffic === undefined ? status.traffic : addTraffic(traffic, status.traffic);
     }
-    return { ...sum, reads, pid: null };
+    return { ...sum, reads, pid: null, ...(traffic ? { traffic } : {}) };
   }
 }

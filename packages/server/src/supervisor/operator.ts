@@ -55,6 +55,10 @@ export class Operator implements ClusterFacade {
     this.tour = new Tour(this, ports.newMembers.where);
   }
 
+  get newMembers(): 'here' | 'elsewhere' {
+    return this.#ports.newMembers.where;
+  }
+
   get token(): string {
     return this.#ports.secrets.token;
   }

@@ -57,14 +57,10 @@ export class ProxyProcess {
   }
 
   status(): RouterStatus {
-    const stats = this.#stats;
-    return {
-      clients: stats?.clients ?? 0,
-      reads: stats?.reads ?? {},
-      writes: stats?.writes ?? 0,
-      held: stats?.held ?? 0,
-      pid: this.#child.pid,
-    };
+    const { pid } = this.#child;
+    if (this.#stats === null) return { clients: 0, reads: {}, writes: 0, held: 0, pid };
+    const { clients, reads, writes, held, listening: _, ...traffic } = this.#stats;
+    return { clients, reads, writes, held, pid, traffic };
   }
 
   /** The store has confirmed all that the router has heard, as of so many milliseconds ago. */

@@ -1,6 +1,6 @@
 import { formatBytes, parseLsn, UnderstudyError } from '@understudy/core/cluster';
 import pg from 'pg';
-import { phasesMs } from '../api/metrics.ts';
+import { phasesMs } from '../api/failover-meter.ts';
 import type { RouterStatus } from '../api/types.ts';
 import { SCHEMA } from './blog.ts';
 import { memberUrl, withClient } from './connections.ts';

@@ -1,12 +1,35 @@
 import { EVENT_KINDS, UnderstudyError } from '@understudy/core/cluster';
+import { newHistogram, observe, type RouterTraffic } from '@understudy/core/routing';
 import { describe, expect, it } from 'vitest';
 import { createApi, serveApi, type StatusDocument } from '../../src/api/index.ts';
+import { METRICS } from '../../src/api/metrics-catalogue.ts';
 import { ANSWER_SCHEMAS } from '../../src/api/openapi.ts';
 import type { TopologyAnswer } from '../../src/api/types.ts';
 import { member, status } from '../support/status.ts';
 import { RecordedCluster } from './facade.ts';
 
 const TOKEN = { authorization: 'Bearer right-token' };
+
+const hold = newHistogram();
+for (const ms of [300, 400]) observe(hold, ms);
+const quick = newHistogram();
+observe(quick, 0.7);
+
+/** All that a router counts beyond reads and writes. */
+const TRAFFIC: RouterTraffic = {
+  laneReads: 90,
+  lanes: 2,
+  retries: { '25006': 4 },
+  refusedLogins: 5,
+  cancels: 6,
+  sessions: { active: 1, idle: 1, inTransaction: 1, pinned: 1 },
+  pools: [{ member: 'n2', role: 'replica', connections: 5, idle: 2, waiting: 7 }],
+  prepared: { sent: 40, reused: 60 },
+  answers: { n2: quick },
+  waits: { 'replicas-stale': quick },
+  holds: hold,
+  holdFailures: { 'timed-out': 1, full: 0 },
+};
 
 function setup(host = '127.0.0.1') {
   const cluster = new RecordedCluster();
@@ -238,6 +261,7 @@ describe('events', () => {
 
   it('stream, resume behind Last-Event-ID, and keep the connection with comments', async () => {
     const { app, cluster } = setup();
+    const listeners = cluster.listeners.size;
     for (const kind of ['cluster-created', 'server-started', 'following'] as const) cluster.happen(kind);
     const answer = await app.request('/events', { headers: { accept: 'text/event-stream', 'last-event-id': '2' } });
     expect(answer.headers.get('content-type')).toContain('text/event-stream');
@@ -248,7 +272,7 @@ describe('events', () => {
     await reader.until(text => text.includes('id: 4\n') && text.includes('"kind":"paused"'));
     await reader.until(text => text.includes(': keep-alive\n\n'));
     await reader.cancel();
-    expect(cluster.listeners.size).toBe(0);
+    expect(cluster.listeners.size).toBe(listeners);
   });
 
   it('tell a client that was away too long how much it has missed', async () => {
@@ -310,6 +334,72 @@ describe('metrics', () => {
     ]) {
       expect(text.split('\n')).toContain(line);
     }
+  });
+
+  it('has what the router knows of its pools, lanes, waits, holds and retries', async () => {
+    const { app, cluster } = setup();
+    cluster.document = status({ router: { ...status().router, traffic: TRAFFIC } });
+    const lines = (await (await app.request('/metrics')).text()).split('\n');
+    for (const line of [
+      'understudy_router_sessions{state="in-transaction"} 1',
+      'understudy_router_pinned_sessions 1',
+      'understudy_router_pool_connections{member="n2",role="replica",state="busy"} 3',
+      'understudy_router_pool_connections{member="n2",role="replica",state="idle"} 2',
+      'understudy_router_pool_waiting{member="n2",role="replica"} 7',
+      'understudy_router_lane_reads_total 90',
+      'understudy_router_lanes 2',
+      'understudy_router_retries_total{cause="25006"} 4',
+      'understudy_router_retries_total{cause="lost"} 0',
+      'understudy_router_parses_total{outcome="reused"} 60',
+      'understudy_router_hold_failures_total{cause="timed-out"} 1',
+      '# TYPE understudy_router_hold_seconds histogram',
+      'understudy_router_hold_seconds_bucket{le="0.25"} 0',
+      'understudy_router_hold_seconds_bucket{le="0.5"} 2',
+      'understudy_router_hold_seconds_bucket{le="+Inf"} 2',
+      'understudy_router_hold_seconds_sum 0.7',
+      'understudy_router_hold_seconds_count 2',
+      'understudy_router_fresh_wait_seconds_count{reason="replicas-stale"} 1',
+      'understudy_router_answer_seconds_bucket{member="n2",le="0.001"} 1',
+    ]) {
+      expect(lines).toContain(line);
+    }
+  });
+
+  it('counts events, and each change of the primary once, while it watches', async () => {
+    const { app, cluster } = setup();
+    const lines = async (): Promise<string[]> => (await (await app.request('/metrics')).text()).split('\n');
+    // What had happened before is history, not an increase.
+    expect(await lines()).toEqual(
+      expect.arrayContaining(['understudy_failovers_total{trigger="primary-exited"} 0', 'understudy_events_total{kind="paused"} 0']),
+    );
+    const under = { ...cluster.history.at(-1)!, term: 3, trigger: 'switchover', establishedAtMs: null } as const;
+    cluster.history.push(under);
+    cluster.happen('term-raised');
+    expect(await lines()).toContain('understudy_failovers_total{trigger="switchover"} 0');
+    cluster.history[cluster.history.length - 1] = { ...under, establishedAtMs: 2180 };
+    cluster.happen('primary-established');
+    await lines();
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        'understudy_failovers_total{trigger="switchover"} 1',
+        'understudy_failovers_total{trigger="primary-exited"} 0',
+        'understudy_failover_phase_seconds_count{phase="promote"} 1',
+        'understudy_failover_phase_seconds_bucket{phase="promote",le="0.1"} 1',
+        'understudy_events_total{kind="primary-established"} 1',
+      ]),
+    );
+  });
+
+  it('says nothing that the catalogue does not have', async () => {
+    const { app, cluster } = setup();
+    cluster.document = status({ router: { ...status().router, traffic: TRAFFIC } });
+    const text = await (await app.request('/metrics')).text();
+    const types = [...text.matchAll(/^# TYPE understudy_(\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`);
+    expect(types.toSorted()).toEqual(
+      Object.entries(METRICS)
+        .map(([name, { type }]) => `${name} ${type}`)
+        .toSorted(),
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { type ClusterEvent, type ClusterState, type EventKind, UnderstudyError } from '@understudy/core/cluster';
+import { type ClusterEvent, type ClusterState, type EventKind, type TermRecord, UnderstudyError } from '@understudy/core/cluster';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -28,6 +28,7 @@ const TOUR: TourDocument = {
 /** A cluster that is plain data: what it is told to be, and what was asked of it. */
 export class RecordedCluster implements ClusterFacade {
   readonly token = 'right-token';
+  newMembers: 'here' | 'elsewhere' = 'here';
   readonly asked: { readonly request: OperationRequest; readonly timeoutMs: number }[] = [];
   readonly events: ClusterEvent[] = [];
   readonly listeners = new Set<(event: ClusterEvent) => void>();
@@ -53,6 +54,27 @@ export class RecordedCluster implements ClusterFacade {
     return [sampleOf(this.document, 1000)];
   }
 
+  readonly history: TermRecord[] = [
+    {
+      term: 1,
+      primary: 'n1',
+      timeline: 1,
+      trigger: 'bootstrap',
+      reason: 'a new cluster',
+      detectMs: null,
+      ...times(1000, 1001, 1002, 1003),
+    },
+    {
+      term: 2,
+      primary: 'n2',
+      timeline: 2,
+      trigger: 'primary-exited',
+      reason: 'n1 was killed',
+      detectMs: 12,
+      ...times(2000, 2050, 2150, 2180),
+    },
+  ];
+
   state(): ClusterState {
     return {
       schema: 1,
@@ -64,26 +86,7 @@ export class RecordedCluster implements ClusterFacade {
       intent: null,
       paused: null,
       durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 0 },
-      history: [
-        {
-          term: 1,
-          primary: 'n1',
-          timeline: 1,
-          trigger: 'bootstrap',
-          reason: 'a new cluster',
-          detectMs: null,
-          ...times(1000, 1001, 1002, 1003),
-        },
-        {
-          term: 2,
-          primary: 'n2',
-          timeline: 2,
-          trigger: 'primary-exited',
-          reason: 'n1 was killed',
-          detectMs: 12,
-          ...times(2000, 2050, 2150, 2180),
-        },
-      ],
+      history: this.history,
     };
   }
 

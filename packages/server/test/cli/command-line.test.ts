@@ -162,6 +162,36 @@ describe('with a cluster elsewhere', () => {
     expect(cluster.asked.length).toBe(before);
   });
 
+  it.each([
+    [['replica', 'add'], /^1\. A new member gets a name/],
+    [['replica', 'remove', 'n3'], /^1\. n3 leaves the cohort/],
+    [['failover'], /^1\. n1 is fenced/],
+    [['pause'], /^1\. Clients are served/],
+    [['resume'], /^1\. Nothing: the cluster is not paused\./],
+    [['backup', 'create'], /^1\. All data of n1 \(127\.0\.0\.1:5432\) is copied/],
+  ])('%j --dry-run says what would happen, and does nothing', async (args, text) => {
+    const before = cluster.asked.length;
+    const plan = await withToken(...args, '--dry-run');
+    expect(plan).toEqual({ code: 0, out: expect.stringMatching(text), err: 'nothing was done (--dry-run)\n' });
+    const json = JSON.parse((await withToken(...args, '--dry-run', '--json')).out) as { allowed: boolean; steps: string[] };
+    expect([json.allowed, json.steps.join(' ')]).toEqual([true, expect.stringMatching(new RegExp(text.source.slice(5)))]);
+    expect(cluster.asked.length).toBe(before);
+  });
+
+  it('a dry run of what would be refused is refused as the operation itself would be', async () => {
+    cluster.document = status({ paused: true });
+    for (const args of [['replica', 'add'], ['replica', 'remove', 'n3'], ['switchover'], ['failover']]) {
+      const refused = await withToken(...args, '--dry-run');
+      expect([args, refused.code, refused.err]).toEqual([args, 6, expect.stringContaining('The cluster is paused')]);
+      const json = await withToken(...args, '--dry-run', '--json');
+      expect([json.code, JSON.parse(json.out)]).toMatchObject([6, { allowed: false, steps: [], refusal: { code: 'cluster-paused' } }]);
+    }
+    cluster.document = status();
+    cluster.newMembers = 'elsewhere';
+    expect((await withToken('replica', 'add', '--dry-run')).code).not.toBe(0);
+    cluster.newMembers = 'here';
+  });
+
   it('shows events, as lines and as JSON', async () => {
     cluster.happen('cluster-created');
     cluster.happen('primary-elected', 'n2 leads.');

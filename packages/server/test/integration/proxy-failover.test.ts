@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { frontend, readErrorFields } from '@understudy/wire';
-import type { Topology } from '@understudy/core/routing';
+import { observed, type Topology } from '@understudy/core/routing';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WireClient } from '../support/wire-client.ts';
@@ -69,6 +69,7 @@ describe('a primary is lost', () => {
     await eventually(async () => on.proxy.stats().held === 1, 'the write is held');
     await failOver();
     expect((await writing).rowCount).toBe(1);
+    expect(observed(on.proxy.stats().holds)).toBe(1);
     expect((await c.query('SELECT count(*)::int AS n FROM t')).rows).toEqual([{ n: 2 }]);
     expect(on.events.map(e => e.kind)).toEqual(expect.arrayContaining(['held', 'switched', 'released']));
   });

@@ -4,11 +4,13 @@ import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
 import { inspectDirectory } from '../../supervisor/directory.ts';
 import type { ClusterPaths } from '../../supervisor/paths.ts';
 import type { CommandContext, TargetOptions } from '../context.ts';
-import { stopCluster } from '../stop-cluster.ts';
+import { tellPlan } from '../operate.ts';
+import { planOfStop, stopCluster } from '../stop-cluster.ts';
 import { findLocalCluster } from '../target.ts';
 
 export interface DestroyOptions extends TargetOptions {
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
 }
 
 export async function run(context: CommandContext, options: DestroyOptions): Promise<ExitCode> {
@@ -17,6 +19,12 @@ export async function run(context: CommandContext, options: DestroyOptions): Pro
   if (!existsSync(paths.root)) throw new UnderstudyError('no-cluster', { path: paths.root });
   // Whatever does not carry our mark is not ours to delete.
   if (inspectDirectory(paths).kind === 'new') throw new UnderstudyError('no-cluster', { path: paths.root });
+  if (options.dryRun) {
+    const { steps } = await planOfStop(cluster);
+    const deletion = `The data of all members, the secrets, the logs and the events in ${paths.root} are deleted for good. Backups elsewhere stay.`;
+    const stop = cluster.supervisorPid === null ? steps : steps.slice(0, -1);
+    return tellPlan(context, options, { allowed: true, member: null, steps: [...stop, deletion], refusal: null });
+  }
   const asked =
     options.yes || options.json || context.confirm === null
       ? null

@@ -5,6 +5,7 @@ import { type ServiceOptions, serviceContext, serviceSettings } from '../service
 
 /** Runs one member on this machine, until it is stopped. */
 export async function run(context: CommandContext, options: ServiceOptions): Promise<ExitCode> {
-  await runMember(serviceSettings(context, options, 'member'), serviceContext(context));
+  const settings = serviceSettings(context, options, 'member');
+  await runMember(settings, serviceContext(context, settings, 'member'));
   return EXIT.ok;
 }

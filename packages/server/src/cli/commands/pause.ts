@@ -1,8 +1,8 @@
 import type { ExitCode } from '@understudy/core/cluster';
-import type { CommandContext, TargetOptions } from '../context.ts';
-import { operate } from '../operate.ts';
+import type { CommandContext } from '../context.ts';
+import { type OperationOptions, operate } from '../operate.ts';
 
-export async function run(context: CommandContext, options: TargetOptions): Promise<ExitCode> {
+export async function run(context: CommandContext, options: OperationOptions): Promise<ExitCode> {
   return await operate(context, options, {
     command: 'pause',
     method: 'POST',
@@ -11,6 +11,6 @@ export async function run(context: CommandContext, options: TargetOptions): Prom
     doing: 'Pausing',
     timeoutMs: 30_000,
     question: null,
-    plan: null,
+    plan: { kind: 'pause' },
   });
 }

@@ -21,7 +21,8 @@ export async function run(context: CommandContext, options: ProxyCommandOptions)
     throw new UnderstudyError('bad-usage', { why, help: 'understudy proxy --help' });
   }
   const load = (): ServiceSettings => serviceSettings(context, options, 'proxy');
-  await runProxy(load(), serviceContext(context), load);
+  const settings = load();
+  await runProxy(settings, serviceContext(context, settings, 'proxy'), load);
   return EXIT.ok;
 }
 

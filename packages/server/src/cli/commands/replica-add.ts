@@ -1,11 +1,11 @@
 import type { ExitCode } from '@understudy/core/cluster';
-import type { CommandContext, TargetOptions } from '../context.ts';
-import { operate } from '../operate.ts';
+import type { CommandContext } from '../context.ts';
+import { type OperationOptions, operate } from '../operate.ts';
 
 /** A copy of all data may take long. */
 const TIMEOUT_MS = 3_600_000;
 
-export async function run(context: CommandContext, options: TargetOptions): Promise<ExitCode> {
+export async function run(context: CommandContext, options: OperationOptions): Promise<ExitCode> {
   return await operate(context, options, {
     command: 'replica add',
     method: 'POST',
@@ -14,6 +14,6 @@ export async function run(context: CommandContext, options: TargetOptions): Prom
     doing: 'Adding a replica: copying the primary',
     timeoutMs: TIMEOUT_MS,
     question: null,
-    plan: null,
+    plan: { kind: 'add-replica' },
   });
 }

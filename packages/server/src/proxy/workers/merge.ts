@@ -1,7 +1,6 @@
 import type { EventDraft } from '@understudy/core/cluster';
+import { addCounts, addTraffic, endedTraffic } from '@understudy/core/routing';
 import type { ProxyStats } from '../ports.ts';
-
-type Counters = Readonly<Record<string, number>>;
 
 /** The statistics of several workers as those of one proxy. Counters of workers that have ended stay in; their clients and lanes do not. */
 export class StatsMerge {
@@ -16,7 +15,7 @@ export class StatsMerge {
     const last = this.#now.get(slot);
     this.#now.delete(slot);
     if (last === undefined) return;
-    const ended = { ...last, clients: 0, held: 0, lanes: 0 };
+    const ended = { ...last, ...endedTraffic(last), clients: 0, held: 0 };
     // One entry for all of them, however many there have been.
     this.#ended.splice(0, this.#ended.length, this.#ended.reduce(add, ended));
   }
@@ -33,20 +32,10 @@ function add(a: ProxyStats, b: ProxyStats): ProxyStats {
     clients: a.clients + b.clients,
     held: a.held + b.held,
     writes: a.writes + b.writes,
-    reads: addEach(a.reads, b.reads),
-    laneReads: a.laneReads + b.laneReads,
-    lanes: a.lanes + b.lanes,
-    retries: addEach(a.retries, b.retries),
-    refusedLogins: a.refusedLogins + b.refusedLogins,
-    cancels: a.cancels + b.cancels,
+    reads: addCounts(a.reads, b.reads),
     listening: a.listening ?? b.listening,
+    ...addTraffic(a, b),
   };
-}
-
-function addEach(a: Counters, b: Counters): Counters {
-  const sum: Record<string, number> = { ...a };
-  for (const [name, count] of Object.entries(b)) sum[name] = (sum[name] ?? 0) + count;
-  return sum;
 }
 
 /** Events of several workers as those of one proxy: what all of them notice is told once. */

@@ -33,6 +33,13 @@ const server = createServer(socket => {
     retries: {},
     refusedLogins: 0,
     cancels: 0,
+    sessions: { active: 1, idle: 0, inTransaction: 0, pinned: 0 },
+    pools: [],
+    prepared: { sent: 0, reused: 0 },
+    answers: {},
+    waits: {},
+    holds: { counts: [], sumMs: 0 },
+    holdFailures: {},
     listening: null,
   };
   say('control', { kind: 'stats', stats });
