@@ -32,6 +32,6 @@ async function inFrontOf(source: ServerSource, context: CommandContext, options:
   const chosen = await choosePort(host, { port, explicit: loaded.sources.has('port'), flag: '--port' }, new Set());
   const at = (next: ServersProxyConfig): ServersProxyConfig => ({ ...next, settings: { ...next.settings, port: chosen } });
   const reload = (): ServersProxyConfig => at(serversProxySettings(context, options, source).config);
-  await runServersProxy(at(config), serviceContext(context), reload);
+  await runServersProxy(at(config), serviceContext(context, { settings: config.settings, name: `${host}:${chosen}` }, 'proxy'), reload);
   return EXIT.ok;
 }
