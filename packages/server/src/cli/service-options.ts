@@ -16,7 +16,11 @@ export function serviceSettings(context: CommandContext, options: ServiceOptions
 }
 
 /** What a service says goes to stderr, a line each. */
-export function serviceContext(context: CommandContext, { settings, name }: Pick<ServiceSettings, 'settings' | 'name'>, role: 'member' | 'proxy'): ServiceContext {
+export function serviceContext(
+  context: CommandContext,
+  { settings, name }: Pick<ServiceSettings, 'settings' | 'name'>,
+  role: 'member' | 'proxy',
+): ServiceContext {
   const log = terminalLog(context.terminal, { level: settings.logLevel, format: settings.logFormat, name: `${role} ${name}` });
   return { version: packageVersion(), stop: context.takeInterrupts(), log, say: message => log.info(message) };
 }
