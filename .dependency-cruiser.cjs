@@ -58,6 +58,8 @@ module.exports = {
     below('proxy', 'cli', 'api', 'agent', 'supervisor', 'service'),
     below('api', 'cli', 'proxy', 'agent', 'supervisor', 'service', 'tour'),
     below('tour', 'cli', 'proxy', 'agent', 'supervisor', 'service'),
+    below('telemetry', 'cli', 'proxy', 'agent', 'supervisor', 'service', 'store', 'postgres'),
+    below('log', 'cli', 'api', 'proxy', 'agent', 'supervisor', 'service', 'store', 'postgres', 'telemetry'),
     below('supervisor', 'cli', 'service'),
     below('service', 'cli'),
   ],

@@ -9,6 +9,8 @@ export interface RoutedStatement {
   readonly waitMs: number;
   /** Milliseconds until it was answered whole. */
   readonly runMs: number;
+  /** When that was; wall clock. */
+  readonly endedAtMs: number;
 }
 
 /** What was routed since the last sample. */

@@ -1,6 +1,7 @@
 import { EVENT_KINDS, type EventKind, type TermRecord } from '@understudy/core/cluster';
 import { type Histogram, newHistogram, observe } from '@understudy/core/routing';
 import type { ClusterFacade } from './facade.ts';
+import { TermWatch } from './term-watch.ts';
 
 /** What can begin a change of the primary. */
 export type Trigger = Exclude<TermRecord['trigger'], 'bootstrap'>;
@@ -28,16 +29,10 @@ export class FailoverMeter {
     promote: newHistogram(),
     establish: newHistogram(),
   };
-  #term: number;
+  readonly #terms: TermWatch;
 
   constructor(facade: Pick<ClusterFacade, 'state' | 'subscribe'>) {
-    this.#term = Math.max(
-      0,
-      ...facade
-        .state()
-        .history.filter(isOver)
-        .map(record => record.term),
-    );
+    this.#terms = new TermWatch(facade);
     facade.subscribe(({ kind }) => {
       this.events.set(kind, (this.events.get(kind) ?? 0) + 1);
       this.take(facade.state().history);
@@ -46,18 +41,12 @@ export class FailoverMeter {
 
   /** Counts what is new in the history and has come to its end. */
   take(history: readonly TermRecord[]): void {
-    for (const record of history) {
-      if (record.term <= this.#term || !isOver(record)) continue;
-      this.#term = record.term;
-      if (record.trigger === 'bootstrap') continue;
-      this.failovers.set(record.trigger, (this.failovers.get(record.trigger) ?? 0) + 1);
+    for (const record of this.#terms.take(history)) {
+      const trigger = record.trigger as Trigger;
+      this.failovers.set(trigger, (this.failovers.get(trigger) ?? 0) + 1);
       for (const [phase, ms] of Object.entries(phasesMs(record))) if (ms !== null) observe(this.phases[phase as Phase], ms);
     }
   }
-}
-
-function isOver(record: TermRecord): boolean {
-  return record.establishedAtMs !== null;
 }
 
 /** How long each phase of a change of the primary took; null until it has happened. */

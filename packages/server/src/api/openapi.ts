@@ -126,7 +126,10 @@ function readingPaths(): Json {
     ]),
     '/statements': get(
       'What the router routes now: samples as server-sent events, without literals.',
-      text('text/event-stream', 'One message a sample: {atMs, seen, statements: [{text, kind, member, reason, waitMs, runMs}]}.'),
+      text(
+        'text/event-stream',
+        'One message a sample: {atMs, seen, statements: [{text, kind, member, reason, waitMs, runMs, endedAtMs}]}.',
+      ),
       [],
       { security: token },
     ),

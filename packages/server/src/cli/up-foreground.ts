@@ -2,6 +2,7 @@ import type { Settings } from '@understudy/core/cluster';
 import type { LoadedSettings } from '../settings/load.ts';
 import { onReload } from '../settings/reloads.ts';
 import { startSupervisor, type ProgressListener, type Supervisor } from '../supervisor/index.ts';
+import { traceSettings } from '../telemetry/settings.ts';
 import { tellParent } from './background.ts';
 import type { CommandContext } from './context.ts';
 import { packageVersion } from './package-version.ts';
@@ -42,15 +43,30 @@ export async function runForeground(
     };
     if (stop.aborted) stopping();
     else stop.addEventListener('abort', stopping, { once: true });
+    const endTraces = await traced(supervisor, loaded.settings, context);
     onReload(loaded.configPath, stop, cause => void supervisor.reload(() => options.reload().settings, cause));
     await Promise.race([announce(supervisor, loaded.settings, context, options, () => view.end()), supervisor.whenStopped]);
     await supervisor.whenStopped;
+    await endTraces();
   } catch (error) {
     if (options.background) await tellParent({ kind: 'failed', error });
     throw error;
   } finally {
     view.end();
   }
+}
+
+/** Traces, if OpenTelemetry's variables ask for them; else nothing is loaded. */
+async function traced(
+  { facade }: Supervisor,
+  { logLevel, logFormat }: Settings,
+  { env, terminal }: CommandContext,
+): Promise<() => Promise<void>> {
+  const settings = traceSettings(env);
+  if (settings === null) return async () => undefined;
+  const log = terminalLog(terminal, { level: logLevel, format: logFormat, name: 'supervisor' });
+  const { startTraces } = await import('../telemetry/traces.ts');
+  return startTraces(facade, { settings, version: packageVersion(), member: null, warn: message => log.warn(message) });
 }
 
 /** Waits for the cluster to be healthy, says so, and shows what happens from then on. */

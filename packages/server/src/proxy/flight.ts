@@ -89,6 +89,7 @@ export function answeredStatement(
     reason: because,
     waitMs: Math.max(0, sentAtMs - unit.arrivedAtMs),
     runMs: nowMs - sentAtMs,
+    endedAtMs: performance.timeOrigin + nowMs,
   };
 }
 

@@ -13,6 +13,7 @@ export interface AnsweredStatement {
   readonly reason: string;
   readonly waitMs: number;
   readonly runMs: number;
+  readonly endedAtMs: number;
 }
 
 /**

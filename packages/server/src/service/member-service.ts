@@ -20,6 +20,7 @@ import { BINARY_COPIES, findPrograms } from '../supervisor/prepare-cluster.ts';
 import { removeRuntime, writeRuntime } from '../supervisor/runtime-file.ts';
 import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
 import { describeAlarm, statusDocument } from '../supervisor/status.ts';
+import { traceSettings } from '../telemetry/settings.ts';
 import { join, joined, specOf } from './membership.ts';
 import { openStore } from './open-store.ts';
 import { NEWS, Routers, ROUTERS } from './routers.ts';
@@ -125,6 +126,7 @@ class MemberService {
     const unwatch = [store.watch(this.#listener()), store.watchNotices(notice => this.#hearNotice(notice.topic, notice.from, notice))];
     const api = await this.#startApi();
     this.#member = this.#startMember();
+    const endTraces = await this.#trace();
     this.#context.say(`Member ${name} runs; its API listens on port ${api.port}.`);
     await ended;
     this.#context.say('Stopping…');
@@ -133,6 +135,7 @@ class MemberService {
     await this.#member.stop(SHUTDOWN_DEADLINE_MS);
     for (const end of unwatch) end();
     await api.close();
+    await endTraces();
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
   }
 
@@ -222,6 +225,15 @@ class MemberService {
       startedAtMs: Date.now(),
     });
     return api;
+  }
+
+  /** Statements are routed on other machines; what is seen here is changes of the primary. */
+  async #trace(): Promise<() => Promise<void>> {
+    const settings = traceSettings(process.env);
+    if (settings === null) return async () => undefined;
+    const { startTraces } = await import('../telemetry/traces.ts');
+    const { version, log } = this.#context;
+    return startTraces(this.#operator, { settings, version, member: this.#config.name, warn: message => log.warn(message) });
   }
 
   #topology(): Topology {

@@ -176,7 +176,7 @@ describe('what the router routes', () => {
   const sample = (seen: number) => ({
     atMs: 1,
     seen,
-    statements: [{ text: 'select ?', kind: 'read' as const, member: 'n2', reason: 'fresh', waitMs: 0, runMs: 1 }],
+    statements: [{ text: 'select ?', kind: 'read' as const, member: 'n2', reason: 'fresh', waitMs: 0, runMs: 1, endedAtMs: 5 }],
   });
 
   it('is told only to who has the token, and made only while somebody looks', async () => {

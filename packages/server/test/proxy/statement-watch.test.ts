@@ -8,6 +8,7 @@ const answered = (text: string) => ({
   reason: 'fresh',
   waitMs: 0,
   runMs: 1,
+  endedAtMs: 5,
 });
 
 describe('StatementWatch', () => {
@@ -18,7 +19,7 @@ describe('StatementWatch', () => {
     expect(watch.take(5)).toEqual({
       atMs: 5,
       seen: 1,
-      statements: [{ text: 'select ?', kind: 'read', member: 'n2', reason: 'fresh', waitMs: 0, runMs: 1 }],
+      statements: [{ text: 'select ?', kind: 'read', member: 'n2', reason: 'fresh', waitMs: 0, runMs: 1, endedAtMs: 5 }],
     });
     expect(watch.take(6)).toBeNull();
   });
