@@ -258,7 +258,8 @@ export class ServerConnection implements FrameHandler {
       case Backend.parameterStatus: {
         const { name, value } = backend.readParameterStatus(chunk, start, end);
         this.parameters = reportedParameters(this.parameters, [[name, value]]);
-        this.owner?.onAside(this, type, chunk, start, end);
+        // The proxy's own RESET and SET lead from one client's settings to another's: what lies between is nobody's.
+        if (this.expectations.head?.hidden !== true) this.owner?.onAside(this, type, chunk, start, end);
         return;
       }
       case Backend.noticeResponse:
