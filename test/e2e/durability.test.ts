@@ -1,4 +1,4 @@
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
@@ -55,9 +55,10 @@ describe('what a commit rests on', () => {
     const lastId = (await events()).at(-1)!.id;
     // The agent's own probe of the disk writes here.
     const probe = join(cluster.data, 'members', old.id, 'understudy.probe');
-    rmSync(probe, { force: true });
     onTestFinished(() => rmSync(probe, { force: true }));
-    symlinkSync(device, probe);
+    // In one step: the agent makes the file anew at any moment.
+    symlinkSync(device, `${probe}.new`);
+    renameSync(`${probe}.new`, probe);
     const after = await cluster.whenStatus(
       'another primary',
       s => s.term > before.term && s.primary !== old.id && s.verdict !== 'no-primary',

@@ -242,8 +242,10 @@ export class Performer {
     if (before.kind !== 'blocked') await server.setSynchronousNames({ kind: 'blocked' }, SETTINGS_DEADLINE_MS);
     note.write(term);
     try {
-      await server.requestSynchronousNames(toSynchronousNames(synchronousNames));
-      await server.promote(timeline, PROMOTE_DEADLINE_MS);
+      await Promise.all([
+        server.promote(timeline, PROMOTE_DEADLINE_MS),
+        server.requestSynchronousNames(toSynchronousNames(synchronousNames)),
+      ]);
     } catch (error) {
       await server.fence();
       note.remove();

@@ -171,12 +171,13 @@ export class ServerWatcher {
 
   async #lookStopped(): Promise<void> {
     const beganAtMs = this.#now();
-    const stopped = await this.#server.reportStopped();
+    // The report says what is wrong with a directory that has no identifier.
+    const [stopped, systemId] = await Promise.all([this.#server.reportStopped(), this.#server.systemId().catch(() => null)]);
     if (this.#server.pid !== null) return;
     this.#observation = null;
     this.#report = stopped;
     this.#knownSinceMs = beganAtMs;
-    this.#systemId = stopped.kind === 'absent' ? null : await this.#server.systemId();
+    this.#systemId = stopped.kind === 'absent' ? null : systemId;
   }
 
   /** Not awaited: a disk that does not answer must not hold up the look. */

@@ -5,8 +5,7 @@ import type { Link } from '../store/link.ts';
 import { programUrl } from '../program-url.ts';
 import { childLink } from '../store/process-link.ts';
 
-/** A child that dies is started again at once; one that dies again soon after this, then twice as long each time. */
-const SECOND_RESTART_MS = 100;
+const FIRST_RESTART_MS = 100;
 const LAST_RESTART_MS = 5000;
 /** A child that lived this long is not taken for one that cannot start. */
 const SETTLED_MS = 10_000;
@@ -28,7 +27,7 @@ export interface ChildOptions {
 export class Child {
   readonly #options: ChildOptions;
   #process: ChildProcess | null = null;
-  #restartMs = 0;
+  #restartMs = FIRST_RESTART_MS;
   #timer: NodeJS.Timeout | null = null;
   #wanted = true;
 
@@ -57,10 +56,10 @@ export class Child {
     const startedAt = performance.now();
     const end = (cause: string): void => {
       this.#process = null;
-      if (performance.now() - startedAt > SETTLED_MS) this.#restartMs = 0;
+      if (performance.now() - startedAt > SETTLED_MS) this.#restartMs = FIRST_RESTART_MS;
       if (!this.#wanted) return;
       this.#timer = setTimeout(() => this.#start(), this.#restartMs);
-      this.#restartMs = Math.min(Math.max(SECOND_RESTART_MS, this.#restartMs * 2), LAST_RESTART_MS);
+      this.#restartMs = Math.min(this.#restartMs * 2, LAST_RESTART_MS);
       this.#options.onExit(cause);
     };
     const child = this.#fork(end);
