@@ -111,7 +111,7 @@ function openLog(path: string): WriteStream {
 
 /**
  * The program to run: compiled beside us, or the source through tsx when we run from source ourselves (tests). Without source maps: reading them makes up
- * a fifth of what a process costs to start, and the compiled files have the lines and names of the source.
+ * a fifth of what a process costs to start. A stack then shows the compiled code, with the names of the source.
  */
 function entryPoint(entry: string): { path: string; execArgv: string[] } {
   const fromSource = import.meta.url.endsWith('.ts');
