@@ -207,6 +207,7 @@ class MemberService {
       },
       onEvent: event => void this.#events.append(event),
       onLeft: () => undefined,
+      onEnded: () => this.#hearing.noteEnd(name),
     });
   }
 

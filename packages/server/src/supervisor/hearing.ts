@@ -3,10 +3,16 @@ import type { AgedReport } from './status.ts';
 
 /** The newest report of each member, with the moment when it came. */
 export class Hearing {
-  readonly #heard = new Map<MemberId, { readonly report: MemberReport; readonly atMs: number }>();
+  readonly #heard = new Map<MemberId, { readonly report: MemberReport; readonly atMs: number; readonly agentEnded: boolean }>();
 
   note(report: MemberReport, atMs: number): void {
-    this.#heard.set(report.id, { report, atMs });
+    this.#heard.set(report.id, { report, atMs, agentEnded: false });
+  }
+
+  /** The member's agent has ended: what it said is the last that is known, and nobody stands for it any more. */
+  noteEnd(id: MemberId): void {
+    const heard = this.#heard.get(id);
+    if (heard) this.#heard.set(id, { ...heard, agentEnded: true });
   }
 
   forget(id: MemberId): void {
@@ -18,6 +24,6 @@ export class Hearing {
   }
 
   aged(nowMs: number): ReadonlyMap<MemberId, AgedReport> {
-    return new Map([...this.#heard].map(([id, { report, atMs }]) => [id, { report, ageMs: nowMs - atMs }]));
+    return new Map([...this.#heard].map(([id, { report, atMs, agentEnded }]) => [id, { report, ageMs: nowMs - atMs, agentEnded }]));
   }
 }

@@ -12,6 +12,8 @@ export interface MemberProcessOptions {
   readonly logDirectory: string;
   readonly onEvent: (event: EventDraft) => void;
   readonly onLeft: () => void;
+  /** The agent has ended by itself. */
+  readonly onEnded: () => void;
 }
 
 /** The agent process of one member: started again when it dies; PostgreSQL outlives it and is adopted. */
@@ -22,13 +24,16 @@ export class MemberProcess {
 
   constructor(options: MemberProcessOptions) {
     this.#options = options;
-    const { spec, onEvent } = options;
+    const { spec, onEvent, onEnded } = options;
     this.#child = new Child({
       name: `agent ${spec.id}`,
       entry: 'agent/main',
       logFile: join(options.logDirectory, `${spec.id}.log`),
       onStart: (link, pid) => this.#begin(link, pid),
-      onExit: cause => onEvent(draft('agent-exited', spec.id, `The agent of ${spec.id} ended (${cause}); it is started again.`)),
+      onExit: cause => {
+        onEnded();
+        onEvent(draft('agent-exited', spec.id, `The agent of ${spec.id} ended (${cause}); it is started again.`));
+      },
     });
   }
 

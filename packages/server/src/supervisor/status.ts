@@ -19,6 +19,8 @@ import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } 
 export interface AgedReport {
   readonly report: MemberReport;
   readonly ageMs: number;
+  /** The agent that spoke has ended since. */
+  readonly agentEnded: boolean;
 }
 
 /** All that a status document is made from. */
@@ -106,7 +108,7 @@ function protectionOf(state: ClusterState): string {
 function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberId | null): MemberStatus {
   const heard = inputs.reports.get(spec.id);
   const server = heard?.report.server;
-  const away = !heard || heard.ageMs > inputs.unreachableMs;
+  const away = !heard || heard.agentEnded || heard.ageMs > inputs.unreachableMs;
   const lag = lagOf(inputs, spec.id, server);
   const stages = away || server?.kind !== 'replica' ? null : stagesOf(inputs, spec.id);
   return {
@@ -124,7 +126,7 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     ...(stages ? { lagStages: stages } : {}),
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
-    detail: away ? 'not heard of' : detailOf(heard.report),
+    detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
   };
 }

@@ -258,6 +258,7 @@ export class Supervisor {
         },
         onEvent: event => this.#say(event),
         onLeft: () => undefined,
+        onEnded: () => this.#hearing.noteEnd(spec.id),
       }),
     );
   }

@@ -36,11 +36,12 @@ interface World {
   readonly servers?: Readonly<Record<string, ServerReport>>;
   readonly reports?: Readonly<Record<string, Partial<MemberReport>>>;
   readonly ages?: Readonly<Record<string, number>>;
+  readonly agentsEnded?: readonly string[];
   readonly lag?: LagClock;
 }
 
 /** The status of a healthy cluster of three, but for what is said. */
-function statusOf({ state: change = {}, servers = {}, reports = {}, ages = {}, lag = new LagClock() }: World = {}) {
+function statusOf({ state: change = {}, servers = {}, reports = {}, ages = {}, agentsEnded = [], lag = new LagClock() }: World = {}) {
   const state: ClusterState = { ...threeMembers(), systemId: '42', rule: RULE, ...change };
   const all: Record<string, ServerReport> = { n1: primary(), n2: replica('n2'), n3: replica('n3'), ...servers };
   const heard = new Map(
@@ -53,7 +54,7 @@ function statusOf({ state: change = {}, servers = {}, reports = {}, ages = {}, l
   return statusDocument({
     state,
     topology: topologyOf(state, heard, drain),
-    reports: new Map([...heard].map(([id, report]) => [id, { report, ageMs: ages[id] ?? 10 }])),
+    reports: new Map([...heard].map(([id, report]) => [id, { report, ageMs: ages[id] ?? 10, agentEnded: agentsEnded.includes(id) }])),
     agentPids: new Map([['n1', 77]]),
     router: { clients: 1, reads: {}, writes: 2, held: 0, pid: 5 },
     endpoints: { router: 'postgres://x', http: 'http://y' },
@@ -143,6 +144,7 @@ describe('a degraded cluster', () => {
       'n3 is not streaming',
     ],
     ['a replica has not been heard of', { ages: { n3: 5000 } }, 'n3 is not heard of'],
+    ['a replica has lost its agent just now', { agentsEnded: ['n3'] }, 'n3 is without its agent, which is started again'],
     [
       'a replica has stopped',
       { servers: { n2: { kind: 'stopped', cleanShutdown: true, timeline: 1, checkpointLsn: 0n, crashed: false } } },
