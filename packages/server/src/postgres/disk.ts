@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
@@ -15,6 +16,8 @@ export type DiskReport =
   | { readonly kind: 'hanging'; readonly forMs: number };
 
 const PROBE_FILE = 'understudy.probe';
+/** We may be root, and the directory is another account's: no link of its making leads us to what is not its own, and no pipe keeps us waiting. */
+const PROBE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const PROBE_BYTES = 8192;
 /** A disk with less room than a WAL segment is full to PostgreSQL, however well it takes a small file: the next segment ends it. */
 const LEAST_FREE_BYTES = 16 * 1024 ** 2;
@@ -71,7 +74,7 @@ async function writeAndSync(directory: string, account: Account | null): Promise
     // Also as root, who could write into what the file system keeps back from PostgreSQL.
     if (free < LEAST_FREE_BYTES) return { kind: 'full', freeBytes: free };
     const path = join(directory, PROBE_FILE);
-    const file = await open(path, 'w', 0o600);
+    const file = await open(path, PROBE_FLAGS, 0o600);
     try {
       await file.writeFile(Buffer.alloc(PROBE_BYTES));
       await file.datasync();

@@ -11,7 +11,8 @@ import {
 } from '@understudy/core/sql';
 import { HIDING_TRIGGERS } from './hiding-triggers.ts';
 import type { ProxyOptions } from './options.ts';
-import { type ServerAddress, ServerConnection } from './server-connection.ts';
+import { openAsRouter } from './router-connection.ts';
+import type { ServerAddress } from './server-connection.ts';
 import { type PreparedCounts, Texts } from './statements.ts';
 
 /** Databases whose statements are kept classified. */
@@ -140,23 +141,9 @@ export class Databases {
   async #ask(name: string, database: Database): Promise<void> {
     const address = this.#servers()[0];
     if (address === undefined) return;
-    const { user, password } = this.#options.router;
-    const connection = await ServerConnection.open({
-      address,
-      member: '',
-      role: 'replica',
-      term: 0,
-      parameters: new Map([
-        ['user', user],
-        ['database', name],
-        ['application_name', 'understudy router'],
-        ['client_encoding', 'UTF8'],
-        ['search_path', 'pg_catalog'],
-      ]),
-      credential: { kind: 'password', password },
-      timeoutMs: this.#options.connectTimeoutMs,
-    });
-    const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), this.#options.connectTimeoutMs);
+    const { router, connectTimeoutMs } = this.#options;
+    const connection = await openAsRouter(address, { router: { ...router, database: name }, connectTimeoutMs });
+    const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), connectTimeoutMs);
     try {
       const [functions] = await connection.ask(ASK_FUNCTIONS);
       database.functions.replace(readFunctions(functions?.[0]));

@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { ASK_IDENTITY, type Position, type RoutableServer } from '@understudy/core/routing';
 import { formatLsn, type Lsn, parseLsn } from '@understudy/core/cluster';
 import type { ProxyOptions } from './options.ts';
-import { ServerConnection, StatementRefused } from './server-connection.ts';
+import { openAsRouter } from './router-connection.ts';
+import { type ServerConnection, StatementRefused } from './server-connection.ts';
 
 const PROBE_PRIMARY =
   "SELECT l, ('x' || substr(pg_catalog.pg_walfile_name(l), 1, 8))::bit(32)::int FROM pg_catalog.pg_current_wal_insert_lsn() AS l";
@@ -94,22 +95,8 @@ export class Monitor {
   }
 
   async #connect(): Promise<ServerConnection> {
-    const { user, password, database } = this.#options.router;
     try {
-      const connection = await ServerConnection.open({
-        address: this.server,
-        member: this.server.id,
-        role: 'replica',
-        term: 0,
-        parameters: new Map([
-          ['user', user],
-          ['database', database],
-          ['application_name', 'understudy router'],
-          ['client_encoding', 'UTF8'],
-        ]),
-        credential: { kind: 'password', password },
-        timeoutMs: this.#options.connectTimeoutMs,
-      });
+      const connection = await openAsRouter(this.server, this.#options, this.server.id);
       connection.socket.once('close', () => {
         if (this.#connection === connection) this.#connection = null;
         this.#closedForMs = performance.now();

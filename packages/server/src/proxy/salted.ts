@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { makeVerifier, type ScramVerifier } from '@understudy/wire';
 import type { ProxyOptions } from './options.ts';
-import { type ServerAddress, ServerConnection } from './server-connection.ts';
+import { openAsRouter } from './router-connection.ts';
+import type { ServerAddress } from './server-connection.ts';
 import { LoginRefused } from './server-login.ts';
 
 /** PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS and its bytes of salt, for servers that want no proof. */
@@ -23,19 +24,7 @@ export async function saltedAsOn(
   let failure: Error = new Error('no server is known');
   for (const address of servers) {
     try {
-      const connection = await ServerConnection.open({
-        address,
-        member: '',
-        role: 'replica',
-        term: 0,
-        parameters: new Map([
-          ['user', user],
-          ['database', router.database],
-          ['application_name', 'understudy router'],
-        ]),
-        credential: { kind: 'password', password },
-        timeoutMs: connectTimeoutMs,
-      });
+      const connection = await openAsRouter(address, { router: { ...router, user, password }, connectTimeoutMs });
       const { salt, iterations } = connection.salt ?? { salt: randomBytes(SALT_BYTES), iterations: ITERATIONS };
       connection.end();
       return makeVerifier(password, salt, iterations);

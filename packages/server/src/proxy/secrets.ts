@@ -3,7 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { type ClientKeys, parseVerifier, type ScramSecret, type ScramVerifier } from '@understudy/wire';
 import type { ProxyOptions } from './options.ts';
 import { saltedAsOn } from './salted.ts';
-import { ServerConnection, type ServerAddress } from './server-connection.ts';
+import { openAsRouter } from './router-connection.ts';
+import type { ServerAddress, ServerConnection } from './server-connection.ts';
 
 /** A function that runs with its owner's rights in a fixed search_path (see postgres/initialize.ts), or what it reads. */
 const STORED: Readonly<Record<'function' | 'catalog', (user: string) => string>> = {
@@ -142,7 +143,7 @@ export class Secrets {
     let failure: Error = new Error('no server is known');
     for (const address of this.#servers()) {
       try {
-        const connection = await this.#open(address);
+        const connection = await openAsRouter(address, this.#options);
         this.#connection = connection;
         connection.socket.once('close', () => {
           if (this.#connection === connection) this.#connection = null;
@@ -162,25 +163,6 @@ export class Secrets {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #open(address: ServerAddress): Promise<ServerConnection> {
-    const { user, password, database } = this.#options.router;
-    return ServerConnection.open({
-      address,
-      member: '',
-      role: 'replica',
-      term: 0,
-      parameters: new Map([
-        ['user', user],
-        ['database', database],
-        ['application_name', 'understudy router'],
-        ['client_encoding', 'UTF8'],
-        ['search_path', 'pg_catalog'],
-      ]),
-      credential: { kind: 'password', password },
-      timeoutMs: this.#options.connectTimeoutMs,
-    });
   }
 }
 

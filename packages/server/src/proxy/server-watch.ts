@@ -1,7 +1,8 @@
 import { type Address, addressName, ASK_IDENTITY, ASK_ROLE, readRole, type SelfReport } from '@understudy/core/routing';
 import { Backend } from '@understudy/wire';
 import type { ProxyOptions } from './options.ts';
-import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
+import { openAsRouter } from './router-connection.ts';
+import type { ServerConnection, ServerConnectionOwner } from './server-connection.ts';
 
 /** Between two questions while there is a primary, and while there is none: then somebody has to say that it has become one. */
 const SLOW_LOOK_MS = 250;
@@ -90,22 +91,7 @@ export class ServerWatch implements ServerConnectionOwner {
   }
 
   async #open(): Promise<ServerConnection> {
-    const { router, connectTimeoutMs } = this.#options;
-    const connection = await ServerConnection.open({
-      address: this.address,
-      member: this.id,
-      role: 'replica',
-      term: 0,
-      parameters: new Map([
-        ['user', router.user],
-        ['database', router.database],
-        ['application_name', 'understudy router'],
-        ['client_encoding', 'UTF8'],
-        ['search_path', 'pg_catalog'],
-      ]),
-      credential: { kind: 'password', password: router.password },
-      timeoutMs: connectTimeoutMs,
-    });
+    const connection = await openAsRouter(this.address, this.#options, this.id);
     if (this.#ended) {
       connection.end();
       throw new Error('the watch has ended');

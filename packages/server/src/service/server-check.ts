@@ -1,7 +1,8 @@
 import { type Address, addressName, ASK_IDENTITY } from '@understudy/core/routing';
 import { UnderstudyError } from '@understudy/core/cluster';
 import type { ProxyOptions, SecretSource } from '../proxy/options.ts';
-import { ServerConnection, StatementRefused } from '../proxy/server-connection.ts';
+import { openAsRouter } from '../proxy/router-connection.ts';
+import { type ServerConnection, StatementRefused } from '../proxy/server-connection.ts';
 import { LoginRefused } from '../proxy/server-login.ts';
 import { ProtocolError } from '@understudy/wire';
 
@@ -36,19 +37,7 @@ export async function checkServer(
 ): Promise<ServerCheck> {
   const server = addressName(address);
   try {
-    const connection = await ServerConnection.open({
-      address,
-      member: server,
-      role: 'replica',
-      term: 0,
-      parameters: new Map([
-        ['user', router.user],
-        ['database', router.database],
-        ['application_name', 'understudy router'],
-      ]),
-      credential: { kind: 'password', password: router.password },
-      timeoutMs: connectTimeoutMs,
-    });
+    const connection = await openAsRouter(address, { router, connectTimeoutMs }, server);
     const timer = setTimeout(() => connection.destroy(new Error('it did not answer in time')), connectTimeoutMs);
     try {
       const [secrets] = await connection.ask(ASK_SECRETS);
