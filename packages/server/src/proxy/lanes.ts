@@ -16,7 +16,7 @@ import type { SettingsSet } from './settings-set.ts';
 /** Lanes to one server for clients of the same user, database and settings. */
 const MAX_LANES = 4;
 /** Another lane is opened when each has so many reads. */
-const CROWDED_DEPTH = 32;
+const CROWDED_DEPTH = 64;
 /** A lane without reads goes back to the pool after this. */
 const IDLE_MS = 1_000;
 const SWEEP_MS = 25;
@@ -31,7 +31,14 @@ const MAX_MESSAGES = 8;
 
 interface Group {
   readonly lanes: Lane[];
-  opening: Acquisition | null;
+  opening: Opening | null;
+}
+
+/** A lane that is on its way. */
+interface Opening {
+  readonly acquisition: Acquisition;
+  /** Resolves when it is there (true), or cannot be had (false). */
+  readonly done: Promise<boolean>;
 }
 
 /** Settings that time the statement itself: waiting in a lane would not count. */
@@ -107,7 +114,10 @@ export class Lanes {
     return count;
   }
 
-  /** Sends a read on a lane to this replica. Null: there is no room at the moment, the read must go the usual way. */
+  /**
+   * Sends a read on a lane to this replica. A promise: there is no room, but a lane is being opened; once it resolves with true the read can be sent.
+   * Were it to go the usual way meanwhile, a crowd would take all connections before the first lane had one. Null: there is no room, and will be none.
+   */
   send(request: {
     readonly unit: ClientUnit;
     readonly rider: LaneRider;
@@ -116,7 +126,7 @@ export class Lanes {
     readonly user: PoolUser;
     readonly settings: SettingsSet;
     readonly sending: SendContext;
-  }): LaneRead | null {
+  }): LaneRead | Promise<boolean> | null {
     if (this.#options.lanes === 'off') return null;
     const group = this.#groupOf(request.server, request.user, request.settings);
     const now = performance.now();
@@ -125,7 +135,7 @@ export class Lanes {
     if (best === null || (best.depth >= CROWDED_DEPTH && group.lanes.length < MAX_LANES)) {
       this.#open(group, request.server, request.term, request.user, request.settings, request.sending);
     }
-    if (best === null) return null;
+    if (best === null) return group.opening?.done ?? null;
     const read = best.send(request.unit, request.rider, now);
     this.#flushSoon(best);
     return read;
@@ -159,21 +169,23 @@ export class Lanes {
     const pool = this.#pools.of(server, 'replica', term, user);
     if (!pool.canSpare) return;
     const acquisition = pool.acquire();
-    group.opening = acquisition;
-    acquisition.connection
+    const done = acquisition.connection
       .then(async connection => {
         connection.owner = connection.pool;
         await applySettings(connection, settings).catch((error: unknown) => {
           connection.destroy(error as Error);
           throw error;
         });
-        if (!connection.lost) group.lanes.push(this.#laneOn(connection, group, sending));
+        if (connection.lost) return false;
+        group.lanes.push(this.#laneOn(connection, group, sending));
+        return true;
       })
       // Without a lane reads go the usual way, which tells what is wrong.
-      .catch(() => undefined)
+      .catch(() => false)
       .finally(() => {
         group.opening = null;
       });
+    group.opening = { acquisition, done };
   }
 
   #laneOn(connection: ServerConnection, group: Group, sending: SendContext): Lane {
@@ -226,7 +238,7 @@ export class Lanes {
   stop(): void {
     clearInterval(this.#sweeper);
     for (const group of this.#groups.values()) {
-      group.opening?.cancel();
+      group.opening?.acquisition.cancel();
       for (const lane of group.lanes.slice()) lane.destroy(new Error('the proxy stops'));
     }
     this.#groups.clear();

@@ -52,8 +52,9 @@ export interface ServerBudget {
  * all of them gets them as quickly as the server makes them.
  */
 const MAX_OPENING = 4;
-/** Who waits longer than this for a connection gets one that is a lane. */
+/** Who waits longer than this for a connection gets one that is a lane, where lanes are more than one connection in so many. */
 const LANE_PATIENCE_MS = 250;
+const FEW_LANES = 8;
 /** After a server said that it has too many connections, it is not asked for more for this long. */
 const REFUSED_PAUSE_MS = 500;
 const TOO_MANY_CONNECTIONS = '53300';
@@ -109,12 +110,13 @@ export class Pool implements ConnectionHome {
 
   /**
    * A few who wait are served by the other connections in a moment; the reads of the many go on in the lanes meanwhile, or all would come here. Not so where
-   * lanes are most of what there is, or somebody has waited long.
+   * lanes are most of what there is, or somebody has waited long and they are more than a few.
    */
   get lanesMustYield(): boolean {
     const first = this.#waiting.peek();
     if (first === undefined) return false;
-    return this.#lanes * 2 > this.#size || performance.now() - first.sinceMs > LANE_PATIENCE_MS;
+    if (this.#lanes * 2 > this.#size) return true;
+    return this.#lanes * FEW_LANES > this.#size && performance.now() - first.sinceMs > LANE_PATIENCE_MS;
   }
 
   noteLanes(change: 1 | -1): void {
@@ -133,9 +135,13 @@ export class Pool implements ConnectionHome {
     return this.#size === 0 && this.#waiting.size === 0;
   }
 
-  /** True when a connection can be had for a lane without keeping those who need one of their own from it. */
+  /**
+   * True when a connection can be had for a lane without keeping those who need one of their own from it. Where many wait already, a few lanes are what
+   * makes the queue shorter: they take their turn in it.
+   */
   get canSpare(): boolean {
-    return this.#waiting.size === 0 && (this.#idle.length > 0 || this.#size < this.#options.poolSize / 2);
+    if (this.#waiting.size > 0) return (this.#lanes + 1) * FEW_LANES <= this.#size;
+    return this.#idle.length > 0 || this.#size < this.#options.poolSize / 2;
   }
 
   /** A free connection at once, best one with these settings; null: it takes a wait. */

@@ -447,23 +447,40 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
 
   #dispatchToReplica(unit: ClientUnit, server: RoutableServer, because: string): Dispatch {
     const { term } = this.#context.watch.topology;
-    if (this.#pipelined === 0 && mayRide(unit, this.#state.settings.current) && this.#ride(unit, server, term, because)) return 'served';
+    if (this.#pipelined === 0 && mayRide(unit, this.#state.settings.current)) {
+      const ride = this.#ride(unit, server, term, because);
+      if (ride !== null) return ride;
+    }
     const connection = this.#servers.take(server, 'replica', term, this.#state.settings.current);
     return connection === null ? this.#block(this.#openReplica(unit, server, term)) : this.#dispatchReplica(unit, connection, because);
   }
 
-  /** Sends the read on a lane, among those of other clients. False: there is no room on one. */
-  #ride(unit: ClientUnit, server: RoutableServer, term: number, because: string): boolean {
+  /** Sends the read on a lane, among those of other clients. Null: there is no room on one. */
+  #ride(unit: ClientUnit, server: RoutableServer, term: number, because: string): Dispatch | null {
     const { lanes, freshness } = this.#context;
     const settings = this.#state.settings.current;
     const { user } = this.#servers;
-    this.#laneRead = lanes.send({ unit, rider: this, server, term, user, settings, sending: this.#sending });
-    if (this.#laneRead === null) return false;
+    const ride = lanes.send({ unit, rider: this, server, term, user, settings, sending: this.#sending });
+    if (ride === null) return null;
+    if (ride instanceof Promise) return this.#block(this.#awaitLane(unit, ride));
+    this.#laneRead = ride;
     if (unit.heldAtMs > 0) this.#noteHold(unit);
     freshness.started(server.id);
     this.#state.last = { member: server.id, because };
     unit.attempts += 1;
-    return true;
+    return 'served';
+  }
+
+  /** Waits for a lane that is being opened; without one the read runs alone. A cancel ends the wait. */
+  async #awaitLane(unit: ClientUnit, opened: Promise<boolean>): Promise<void> {
+    const cancelled = new Promise<boolean>(resolve => {
+      this.#cancelWait = () => {
+        this.#failHead(unit, canceled());
+        resolve(false);
+      };
+    });
+    if (!(await Promise.race([opened, cancelled]))) unit.alone = true;
+    this.#cancelWait = null;
   }
 
   #dispatchReplica(unit: ClientUnit, connection: ServerConnection, because: string): Dispatch {
