@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually, type Member } from '../../../server/test/integration/postgres-fixture.ts';
+import { eventually, type Member, sql } from '../../../server/test/integration/postgres-fixture.ts';
 import { addressOf, type ClientBench, openClientBench, type RoutedPool } from './fixture.ts';
 
 describe('a failover that nobody tells the pool of', () => {
@@ -67,5 +67,21 @@ describe('a failover that nobody tells the pool of', () => {
     const reading = pool.query('select pg_is_in_recovery() as r, pg_sleep(0.2)');
     await promote();
     expect((await reading).rows).toHaveLength(1);
+  });
+
+  // A server that dies ends its processes one after the other: what is given to one that is still there would be lost as well.
+  it('after a connection was ended by its server, none that was open before is used for what follows', async () => {
+    const insert = 'insert into t values (1) returning pg_backend_pid() as pid';
+    const [held, free] = [await pool.connect(), await pool.connect()];
+    await held.query('begin');
+    const lost = (await held.query(insert)).rows[0].pid;
+    const before = (await free.query(insert)).rows[0].pid;
+    expect((await free.query(insert)).rows[0].pid).toBe(before);
+    await sql(on.primary, `select pg_terminate_backend(${lost})`);
+    await expect(held.query(insert)).rejects.toMatchObject({ code: '57P01' });
+    expect((await free.query(insert)).rows[0].pid).not.toBe(before);
+    await held.query('rollback');
+    held.release();
+    free.release();
   });
 });

@@ -5,6 +5,8 @@ export interface RoutableServer {
   readonly id: MemberId;
   readonly host: string;
   readonly port: number;
+  /** Path of its Unix socket, for a router on its machine. */
+  readonly socket?: string;
   /** Timeline that the server reported last; 0 while unknown. */
   readonly timeline: number;
   /** Relative share of reads, 0 to 1000; 0 takes no reads. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { realpath } from 'node:fs/promises';
+import { readdir, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { asAccount, postgresEnvironment } from './command.ts';
 import { PostgresError } from './errors.ts';
@@ -8,6 +9,7 @@ import { openLog } from './log-file.ts';
 import { findProcess, type ProcessInfo, serverProcesses } from './processes.ts';
 import type { Provider } from './provider.ts';
 import { readPostmasterFile } from './postmaster-file.ts';
+import { isSocketFile, socketDirectory, socketSetting } from './socket.ts';
 
 /** How a postmaster ended. Both are null for an adopted one: only a parent is told. */
 export interface PostmasterExit {
@@ -31,9 +33,11 @@ const ADOPTED_POLL_MS = 20;
  * Throws `start-failed` when the program cannot be run.
  */
 export async function spawnPostmaster(provider: Provider, account: Account | null, paths: MemberPaths): Promise<Postmaster> {
+  await removeSockets(paths.memberDirectory);
+  const sockets = socketSetting(socketDirectory(paths.memberDirectory));
   const log = await openLog(account, paths.logFile);
   try {
-    const child = spawn(provider.postgres, ['-D', paths.dataDirectory], {
+    const child = spawn(provider.postgres, ['-D', paths.dataDirectory, '-c', `unix_socket_directories=${sockets}`], {
       ...asAccount(account),
       cwd: '/',
       env: postgresEnvironment(),
@@ -52,6 +56,15 @@ export async function spawnPostmaster(provider: Provider, account: Account | nul
   } finally {
     await log.close();
   }
+}
+
+/**
+ * What an earlier postmaster has left of its sockets. PostgreSQL takes a socket over only when no process has the number in its lock, which by now may be
+ * anybody's.
+ */
+async function removeSockets(directory: string): Promise<void> {
+  const names = (await readdir(directory)).filter(isSocketFile);
+  await Promise.all(names.map(name => rm(join(directory, name), { force: true })));
 }
 
 /** The living postmaster of this data directory, by its own processes and not only by the word of postmaster.pid; null when there is none. */

@@ -11,7 +11,14 @@ export type ServerSource =
 /** What a proxy is told first: its options, and who knows the cluster. */
 export type Begin =
   /** The store, through the link. */
-  | { readonly kind: 'begin'; readonly options: ProxyOptions; readonly failover: FailoverConfig; readonly viewTtlMs: number | null }
+  | {
+      readonly kind: 'begin';
+      readonly options: ProxyOptions;
+      readonly failover: FailoverConfig;
+      readonly viewTtlMs: number | null;
+      /** Where the members of this machine keep their things, each in a folder of its name; null: servers are reached by address alone. */
+      readonly membersDirectory: string | null;
+    }
   /** The servers themselves. */
   | { readonly kind: 'begin-asking'; readonly options: ProxyOptions; readonly source: ServerSource };
 

@@ -54,6 +54,8 @@ export interface ConnectionHome extends ServerConnectionOwner {
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
+  /** Path of its Unix socket, where the server is on this machine. */
+  readonly socket?: string;
 }
 
 export interface OpenRequest {
@@ -141,7 +143,19 @@ export class ServerConnection implements FrameHandler {
 
   /** Connects and logs in. Rejects with LoginRefused, ProtocolError or the socket's error. */
   static async open(request: OpenRequest): Promise<ServerConnection> {
-    const socket = connect({ host: request.address.host, port: request.address.port, noDelay: true, keepAlive: true });
+    const { host, port, socket } = request.address;
+    if (socket === undefined) return ServerConnection.#open(request);
+    try {
+      return await ServerConnection.#open(request);
+    } catch (error) {
+      // A server that was started without one.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return ServerConnection.#open({ ...request, address: { host, port } });
+    }
+  }
+
+  static async #open(request: OpenRequest): Promise<ServerConnection> {
+    const socket = dial(request.address);
     const connection = new ServerConnection(request, socket);
     const exchange = new ServerLogin(request.credential);
     const timer = setTimeout(() => socket.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
@@ -234,7 +248,7 @@ export class ServerConnection implements FrameHandler {
     if (key === null) return Promise.resolve();
     this.cancelling += 1;
     return new Promise(resolve => {
-      const socket = connect({ host: this.address.host, port: this.address.port });
+      const socket = dial(this.address);
       // A server that has not taken note in time may do so later: the connection must not meet another client then.
       socket.setTimeout(timeoutMs, () => {
         this.destroy(new Error('the server did not take a cancel request in time'));
@@ -342,4 +356,8 @@ export class ServerConnection implements FrameHandler {
     this.owner?.onLost(this, why);
     this.onClosed?.();
   }
+}
+
+function dial({ host, port, socket }: ServerAddress): Socket {
+  return socket === undefined ? connect({ host, port, noDelay: true, keepAlive: true }) : connect({ path: socket });
 }

@@ -1,5 +1,6 @@
 import type { FailoverConfig, MemberId, MemberReport, Store, VersionedState } from '@understudy/core/cluster';
 import { type DrainClock, type RoutableServer, type Topology, topologyOf } from '@understudy/core/routing';
+import { withSockets } from './local-sockets.ts';
 import type { WatchedTopology } from './ports.ts';
 
 const NOTHING_HEARD: Topology = {
@@ -17,6 +18,14 @@ export interface ViewConfirmation {
   readonly prove: (server: RoutableServer, term: number, timeoutMs: number) => Promise<boolean>;
 }
 
+/** What differs between a router on its members' machine and one elsewhere. */
+export interface StoreTopologyOptions {
+  /** Where the members of this machine keep their things; null: servers are reached by address alone. */
+  readonly membersDirectory: string | null;
+  /** Null where the store cannot be lost, since it lives on this machine. */
+  readonly confirmation: ViewConfirmation | null;
+}
+
 /** Parts of the time to live after which the primary is asked, and how often. */
 const PROVE_AFTER = 3;
 const LOOKS = 10;
@@ -28,6 +37,7 @@ export class StoreTopology implements WatchedTopology {
   readonly #listeners = new Set<(topology: Topology) => void>();
   readonly #reports = new Map<MemberId, MemberReport>();
   readonly #unwatch: () => void;
+  readonly #membersDirectory: string | null;
   readonly #confirmation: ViewConfirmation | null;
   readonly #looking: NodeJS.Timeout | null;
   #confirmedAtMs: number;
@@ -36,10 +46,10 @@ export class StoreTopology implements WatchedTopology {
   #topology: Topology = NOTHING_HEARD;
   #signature = '';
 
-  /** `confirmation`: null where the store cannot be lost, since it lives on this machine. */
-  constructor(store: Store, config: FailoverConfig, now: () => number, confirmation: ViewConfirmation | null = null) {
+  constructor(store: Store, config: FailoverConfig, now: () => number, { membersDirectory, confirmation }: StoreTopologyOptions) {
     this.#config = config;
     this.#now = now;
+    this.#membersDirectory = membersDirectory;
     this.#confirmation = confirmation;
     this.#confirmedAtMs = now();
     this.#looking = confirmation ? setInterval(() => this.#lookAtAge(confirmation), confirmation.ttlMs / LOOKS) : null;
@@ -112,7 +122,8 @@ export class StoreTopology implements WatchedTopology {
   /** Heartbeats change positions, not the topology: listeners hear of real changes only. */
   #update(): void {
     if (!this.#versioned) return;
-    const heard = topologyOf(this.#versioned.state, this.#reports, this.#drain);
+    const named = topologyOf(this.#versioned.state, this.#reports, this.#drain);
+    const heard = this.#membersDirectory === null ? named : withSockets(named, this.#membersDirectory);
     const topology = this.#isStale ? stale(heard) : heard;
     const signature = signatureOf(topology);
     if (signature === this.#signature) return;

@@ -54,6 +54,7 @@ async function serve(
   const proxy = new ProxyProcess({
     proxy: proxyOptions(settings, settings.port, routerPassword, tls),
     failover: settings.failover,
+    membersDirectory: null,
     viewTtlMs,
     store,
     logDirectory: paths.log,

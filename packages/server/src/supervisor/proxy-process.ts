@@ -18,6 +18,8 @@ export interface ProxyProcessOptions {
   readonly failover: FailoverConfig;
   /** How long the router's view counts without a confirmation; null: the store cannot be lost. */
   readonly viewTtlMs: number | null;
+  /** Where the members of this machine keep their things; null: servers are reached by address alone. */
+  readonly membersDirectory: string | null;
   readonly store: Store;
   readonly logDirectory: string;
   readonly onEvent: (event: EventDraft) => void;
@@ -92,12 +94,12 @@ export class ProxyProcess {
   }
 
   #begin(link: Link): void {
-    const { failover, viewTtlMs, store } = this.#options;
+    const { failover, viewTtlMs, membersDirectory, store } = this.#options;
     const control = channel(link, 'control');
     this.#control = control;
     control.onMessage(message => this.#hear(message as FromProxy));
     // First of all: it tells the proxy how to take the rest.
-    control.send({ kind: 'begin', options: this.#proxy, failover, viewTtlMs } satisfies ToProxy);
+    control.send({ kind: 'begin', options: this.#proxy, failover, viewTtlMs, membersDirectory } satisfies ToProxy);
     serveStore(store, channel(link, 'store'));
     if (this.#watchers.size > 0) control.send({ kind: 'watch', active: true } satisfies ToProxy);
   }

@@ -292,6 +292,7 @@ export class Supervisor {
       proxy: proxyOptions(settings, ports.router, secrets.router, tls),
       failover: settings.failover,
       viewTtlMs: null,
+      membersDirectory: paths.members,
       store,
       logDirectory: paths.log,
       onEvent: event => this.#say(event),

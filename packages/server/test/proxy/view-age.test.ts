@@ -37,7 +37,10 @@ class ToldStore implements Pick<Store, 'watch'> {
 
 function routerWith(prove: () => Promise<boolean>): StoreTopology {
   const store = new ToldStore();
-  const topology = new StoreTopology(store as unknown as Store, DEFAULT_FAILOVER, () => performance.now(), { ttlMs: TTL_MS, prove });
+  const topology = new StoreTopology(store as unknown as Store, DEFAULT_FAILOVER, () => performance.now(), {
+    membersDirectory: null,
+    confirmation: { ttlMs: TTL_MS, prove },
+  });
   store.listener!.state({ revision: 1, state: leading });
   store.listener!.report(primary);
   return topology;

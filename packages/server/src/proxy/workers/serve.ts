@@ -77,10 +77,16 @@ function topologyFor(first: Begin, link: Link): WatchedTopology {
 }
 
 /** Where the store may be lost while this process goes on, the view of the cluster has a time to live. */
-function storeTopology({ options, failover, viewTtlMs }: Extract<Begin, { kind: 'begin' }>, store: RemoteStore): StoreTopology {
+function storeTopology(
+  { options, failover, viewTtlMs, membersDirectory }: Extract<Begin, { kind: 'begin' }>,
+  store: RemoteStore,
+): StoreTopology {
   const proof = new LeadershipProof(options);
   const prove: LeadershipProof['ask'] = (server, term, timeoutMs) => proof.ask(server, term, timeoutMs);
-  return new StoreTopology(store, failover, monotonicMs, viewTtlMs === null ? null : { ttlMs: viewTtlMs, prove });
+  return new StoreTopology(store, failover, monotonicMs, {
+    membersDirectory,
+    confirmation: viewTtlMs === null ? null : { ttlMs: viewTtlMs, prove },
+  });
 }
 
 /** Whether somebody looks at what is routed; that may be known before the router is. */

@@ -31,7 +31,7 @@ class Supervised {
       onClose: () => undefined,
     };
     const options = { ...DEFAULT_PROXY_OPTIONS, port, router: { user: 'r', password: 'p', database: 'd' } };
-    const begin = { kind: 'begin', options, failover: DEFAULT_FAILOVER, viewTtlMs: null } as const;
+    const begin = { kind: 'begin', options, failover: DEFAULT_FAILOVER, viewTtlMs: null, membersDirectory: null } as const;
     void new WorkerHub({ begin, link, slots, program: new URL('./worker-program.mjs', import.meta.url), exit }).start();
   }
 
