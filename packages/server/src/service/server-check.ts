@@ -37,7 +37,7 @@ export async function checkServer(
 ): Promise<ServerCheck> {
   const server = addressName(address);
   try {
-    const connection = await openAsRouter(address, { router, connectTimeoutMs }, server);
+    const connection = await openAsRouter(address, { router, connectTimeoutMs }, { member: server });
     const timer = setTimeout(() => connection.destroy(new Error('it did not answer in time')), connectTimeoutMs);
     try {
       const [secrets] = await connection.ask(ASK_SECRETS);
