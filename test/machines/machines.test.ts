@@ -55,7 +55,9 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       const report = await run.end();
       expect(report.surprises).toEqual([]);
       expect(report.verdict).toEqual({ lost: [], doubled: [], undead: [], stale: [], contradicted: [], splitTerms: [] });
-      expect(report.faults.map(({ fault, termsPassed }) => [fault, isExpected(fault, termsPassed)])).toEqual(SHORT.map(fault => [fault, true]));
+      expect(report.faults.map(({ fault, termsPassed }) => [fault, isExpected(fault, termsPassed)])).toEqual(
+        SHORT.map(fault => [fault, true]),
+      );
     }, 400_000);
 
     it('a router that is cut off together with an old primary stops strong reads, until it hears of the others again', async () => {

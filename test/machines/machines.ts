@@ -134,7 +134,10 @@ export class Machines {
     const cwd = this.#files(address);
     const log = openSync(join(this.network.directory, `${address}.log`), 'a');
     const clock = this.members.includes(address) ? this.clocks?.environment(address) : {};
-    this.#services.set(address, this.network.spawn(address, this.#commandOf(address), { cwd, log, env: { ...this.#environment, ...clock } }));
+    this.#services.set(
+      address,
+      this.network.spawn(address, this.#commandOf(address), { cwd, log, env: { ...this.#environment, ...clock } }),
+    );
   }
 
   /** Stops what runs on this machine as its unit file would; resolves with its exit code. */

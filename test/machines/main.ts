@@ -29,8 +29,7 @@ try {
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   const unexpected = report.faults.filter(({ fault, termsPassed }) => !isExpected(fault, termsPassed));
   for (const { fault, termsPassed } of unexpected) process.stderr.write(`${fault}: ${termsPassed} terms passed\n`);
-  const clean =
-    report.surprises.length + unexpected.length === 0 && Object.values(report.verdict).every(found => found.length === 0);
+  const clean = report.surprises.length + unexpected.length === 0 && Object.values(report.verdict).every(found => found.length === 0);
   process.stderr.write(clean ? 'clean\n' : 'NOT CLEAN\n');
   process.exitCode = clean ? 0 : 1;
 } catch (error) {
