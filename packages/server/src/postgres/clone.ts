@@ -74,7 +74,12 @@ function explain(error: unknown, signal: AbortSignal | undefined): unknown {
 }
 
 async function receive(spec: ServerSpec, options: CloneOptions, directory: string): Promise<CloneResult> {
-  const endpoint: Endpoint = { ...options.source, user: REPLICATION_ROLE, password: spec.credentials.replication };
+  const endpoint: Endpoint = {
+    ...options.source,
+    user: REPLICATION_ROLE,
+    password: spec.credentials.replication,
+    tlsDirectory: spec.settings.tlsDirectory,
+  };
   const connectionOptions = {
     deadlineMs: null,
     applicationName: 'understudy_clone',

@@ -94,7 +94,7 @@ export function primaryConninfo(upstream: Upstream, passfile: string, tlsDirecto
  * The authority is the cluster's own: whoever has a certificate of it is a machine of the cluster, so its name need not be looked at (libpq knows
  * addresses in certificates since 15 only).
  */
-function streamTls(directory: string | null): Record<string, string> {
+export function streamTls(directory: string | null): Record<string, string> {
   if (directory === null) return { sslmode: 'prefer' };
   const { ca, cert, key } = tlsPaths(directory);
   return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };

@@ -7,7 +7,7 @@ import { type ServerAddress, ServerConnection } from './server-connection.ts';
  */
 export function openAsRouter(
   address: ServerAddress,
-  { router, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'connectTimeoutMs'>,
+  { router, serverTls, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'serverTls' | 'connectTimeoutMs'>,
   { member = '', signal }: { readonly member?: string; readonly signal?: AbortSignal } = {},
 ): Promise<ServerConnection> {
   return ServerConnection.open({
@@ -23,6 +23,7 @@ export function openAsRouter(
       ['search_path', 'pg_catalog'],
     ]),
     credential: { kind: 'password', password: router.password },
+    tls: serverTls,
     timeoutMs: connectTimeoutMs,
     ...(signal ? { signal } : {}),
   });
