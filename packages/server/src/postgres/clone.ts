@@ -9,7 +9,7 @@ import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomica
 import { unfinishedDirectory } from './layout.ts';
 import { passfilePath } from './passfile.ts';
 import type { ServerSpec } from './replication.ts';
-import { ISOLATED, REPLICATION_ROLE } from './settings.ts';
+import { ISOLATED, REPLICATION_ROLE, tlsOfMember } from './settings.ts';
 import { writeSettings } from './settings-files.ts';
 import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
@@ -78,7 +78,7 @@ async function receive(spec: ServerSpec, options: CloneOptions, directory: strin
     ...options.source,
     user: REPLICATION_ROLE,
     password: spec.credentials.replication,
-    tlsDirectory: spec.settings.tlsDirectory,
+    tls: tlsOfMember(spec.settings),
   };
   const connectionOptions = {
     deadlineMs: null,

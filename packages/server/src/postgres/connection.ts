@@ -4,7 +4,7 @@ import type { ConnectionOptions as ConnectionOptionsOfTls } from 'node:tls';
 import pg from 'pg';
 import { SUPERUSER } from './credentials.ts';
 import { errnoOf, PostgresError } from './errors.ts';
-import { tlsPaths } from './tls-files.ts';
+import type { TlsSources } from './tls-files.ts';
 
 /** How to reach a server as its superuser. */
 export interface Endpoint {
@@ -13,8 +13,8 @@ export interface Endpoint {
   readonly password: string;
   /** `postgres` unless told otherwise. */
   readonly user?: string;
-  /** Where this machine's certificate lies, for a server on another one (see tls-files.ts); null: in the clear. */
-  readonly tlsDirectory?: string | null;
+  /** This machine's certificate, for a server on another one; null: in the clear. */
+  readonly tls?: TlsSources | null;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -131,7 +131,7 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
     user: endpoint.user ?? SUPERUSER,
     password: endpoint.password,
     database: 'postgres',
-    ssl: endpoint.tlsDirectory ? tlsOf(endpoint.tlsDirectory) : false,
+    ssl: endpoint.tls ? tlsOf(endpoint.tls) : false,
     application_name: applicationName,
     // A timeout that somebody has set for clients is not meant for who watches over the server.
     options: '-c search_path=pg_catalog -c client_encoding=UTF8 -c statement_timeout=0 -c idle_session_timeout=0',
@@ -143,8 +143,7 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
 }
 
 /** As a stream is secured (see settings.ts): whoever has a certificate of the cluster's authority is a machine of the cluster. */
-function tlsOf(directory: string): ConnectionOptionsOfTls {
-  const { ca, cert, key } = tlsPaths(directory);
+function tlsOf({ ca, cert, key }: TlsSources): ConnectionOptionsOfTls {
   return {
     ca: readFileSync(ca, 'utf8'),
     cert: readFileSync(cert, 'utf8'),

@@ -11,7 +11,7 @@ import { unfinishedDirectory } from './layout.ts';
 import { findPostmaster } from './postmaster.ts';
 import { recoverToShutdown } from './recover.ts';
 import { type ServerSpec, writeReplicationSettings } from './replication.ts';
-import { streamTls } from './settings.ts';
+import { streamTls, tlsOfMember } from './settings.ts';
 import { ISOLATED } from './settings.ts';
 
 /** Where the caller goes on when a rewind has failed. */
@@ -42,7 +42,7 @@ export async function rewind(spec: ServerSpec, options: RewindOptions): Promise<
   const { account, paths, provider } = spec;
   if (provider.pgRewind === null) throw new PostgresError('rewind-unavailable', `there is no pg_rewind in ${provider.binDirectory}`);
   if (await findPostmaster(paths.dataDirectory)) throw new PostgresError('already-running', `a postmaster runs in ${paths.dataDirectory}`);
-  const endpoint: Endpoint = { ...options.source, password: spec.credentials.superuser, tlsDirectory: spec.settings.tlsDirectory };
+  const endpoint: Endpoint = { ...options.source, password: spec.credentials.superuser, tls: tlsOfMember(spec.settings) };
   await withConnection(endpoint, { deadlineMs: options.timeoutMs }, connection => connection.query('CHECKPOINT'));
   await recoverToShutdown(spec, options.timeoutMs);
 

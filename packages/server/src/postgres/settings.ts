@@ -2,7 +2,7 @@ import { parseStreamName } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
-import { tlsPaths } from './tls-files.ts';
+import { tlsPaths, type TlsSources } from './tls-files.ts';
 
 /** From whom a replica streams. */
 export interface Upstream {
@@ -61,6 +61,11 @@ export function walLimits(diskSizeBytes: number): Pick<ServerSettings, 'maxWalMb
     slotWalKeepMb: share(0.25, 96, DEFAULT_SETTINGS.slotWalKeepMb),
     walKeepMb: share(0.05, 32, DEFAULT_SETTINGS.walKeepMb),
   };
+}
+
+/** What this member's machine shows others; null: nothing there is encrypted. */
+export function tlsOfMember({ tlsDirectory }: ServerSettings): TlsSources | null {
+  return tlsDirectory === null ? null : tlsPaths(tlsDirectory);
 }
 
 export const REPLICATION_ROLE = 'understudy_replication';

@@ -85,6 +85,7 @@ export class Supervisor {
       events: this.#events,
       secrets: cluster.secrets,
       settings: options.settings,
+      machineTls: null,
       router: () => ({ host: options.settings.host, port: cluster.ports.router }),
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
