@@ -28,8 +28,15 @@ export class UnderstudyMachines implements Contender<MachineFault> {
 
   async connectToPrimary(): Promise<pg.Client> {
     const { id, port } = primaryOf(await this.#machines.whenHealthy());
-    const { password } = this.#machines;
-    return await connected({ host: this.#machines.addressOf(id), port, user: 'postgres', password, database: 'postgres' });
+    const { password, authority } = this.#machines;
+    return await connected({
+      host: this.#machines.addressOf(id),
+      port,
+      user: 'postgres',
+      password,
+      database: 'postgres',
+      ssl: { ca: authority },
+    });
   }
 
   async inflict(fault: MachineFault): Promise<Inflicted> {

@@ -95,7 +95,8 @@ export const FAULTS = {
   'primary-lost': PRIMARY_LOST,
   'primary-cut-off': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all')),
   'primary-cut-from-etcd': cutting('no', ({ network, etcd }, { primary }) => network.cut(primary, etcd)),
-  'primary-cut-from-replicas': cutting('yes', ({ network }, { primary, replicas }) => network.cut(primary, replicas)),
+  // It still reaches the store, by which its replicas leave its cohort: then it goes on alone (whenAlone: continue).
+  'primary-cut-from-replicas': cutting('no', ({ network }, { primary, replicas }) => network.cut(primary, replicas)),
   'primary-cannot-send': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all', 'out')),
   'primary-cannot-hear': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all', 'in')),
   'replica-cut-off': cutting('no', ({ network }, { replicas }) => network.cut(replicas[0]!, 'all')),

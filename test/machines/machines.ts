@@ -60,6 +60,11 @@ export class Machines {
     return this.#password;
   }
 
+  /** The certificate of the cluster's authority, in PEM. */
+  get authority(): string {
+    return readFileSync(join(this.#files(this.members[0]!), 'ca.crt'), 'utf8');
+  }
+
   /** A member's address by its name. */
   addressOf(member: string): string {
     return this.members[Number(member.slice(1)) - 1]!;
