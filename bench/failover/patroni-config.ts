@@ -12,6 +12,12 @@ export const PATRONI_DEFAULTS: PatroniTimes = { ttl: 30, loopWait: 10, retryTime
 /** As low as its rule loopWait + 2 × retryTimeout ≤ ttl goes; its documentation advises against a ttl below 20. */
 export const PATRONI_FLOOR: PatroniTimes = { ttl: 3, loopWait: 1, retryTimeout: 1, primaryStartTimeout: 0 };
 
+/**
+ * The same where a machine may be silent: its members ask each other by HTTP before one takes the lock, and wait two seconds for one that does not answer. With
+ * a retryTimeout below that nobody is ever elected (`DCS is not accessible`, over and over; seen with 3.0.2).
+ */
+export const PATRONI_MACHINES_FLOOR: PatroniTimes = { ttl: 7, loopWait: 1, retryTimeout: 3, primaryStartTimeout: 0 };
+
 export const PATRONI_PASSWORD = 'bench';
 const BIN_DIRECTORY = '/usr/lib/postgresql/15/bin';
 

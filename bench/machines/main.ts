@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Contender } from '../failover/contender.ts';
 import { type Measurement, measure } from '../failover/measure.ts';
-import { PATRONI_DEFAULTS, PATRONI_FLOOR } from '../failover/patroni-config.ts';
+import { PATRONI_DEFAULTS, PATRONI_MACHINES_FLOOR } from '../failover/patroni-config.ts';
 import { tables } from '../failover/table.ts';
 import { FAULT_TEXTS, isMachineFault, type MachineFault } from './faults.ts';
 import { PatroniMachines } from './patroni.ts';
@@ -36,7 +36,7 @@ if (!hasPatroni) note('without Patroni beside it: that needs the Debian packages
 else {
   const rounds = Number(values['patroni-rounds']);
   if (wants('patroni-defaults')) await run(new PatroniMachines('Patroni, defaults', PATRONI_DEFAULTS), rounds);
-  if (wants('patroni-floor')) await run(new PatroniMachines('Patroni, tuned to its floor', PATRONI_FLOOR), rounds);
+  if (wants('patroni-floor')) await run(new PatroniMachines('Patroni, as fast as it still elects', PATRONI_MACHINES_FLOOR), rounds);
 }
 mkdirSync(dirname(values.json), { recursive: true });
 writeFileSync(

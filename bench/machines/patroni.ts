@@ -55,6 +55,16 @@ export class PatroniMachines implements Contender<MachineFault> {
 
   async whenReady(): Promise<void> {
     await until('two replicas, one of them synchronous', () => isComplete(this.#nodes).catch(() => null), 300_000);
+    await until('a synchronous replica in the store', () => this.#hasSuccessor().catch(() => null), 300_000);
+  }
+
+  /** PostgreSQL waits for a replica before etcd says that it may be promoted: a primary that is lost in between is replaced by nobody. */
+  async #hasSuccessor(): Promise<true | null> {
+    const asked = this.#nodes.map(({ host, restPort }) =>
+      fetch(`http://${host}:${restPort}/cluster`, { signal: AbortSignal.timeout(2000) }),
+    );
+    const { members } = (await (await Promise.any(asked)).json()) as { members: readonly { role: string }[] };
+    return members.some(({ role }) => role === 'sync_standby') ? true : null;
   }
 
   async connect(): Promise<pg.Client> {
