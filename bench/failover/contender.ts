@@ -21,8 +21,8 @@ export interface Inflicted {
   undo(): Promise<void>;
 }
 
-/** One high-availability system under test: three members on this machine, synchronous replication, made and removed by itself. */
-export interface Contender {
+/** One high-availability system under test: three members, synchronous replication, made and removed by itself. */
+export interface Contender<F extends string = Fault> {
   readonly name: string;
   start(): Promise<void>;
   /** One primary, and both replicas back in the set that acknowledges. */
@@ -31,7 +31,7 @@ export interface Contender {
   connect(): Promise<pg.Client>;
   /** A session with the member that is primary now, past every router: a client that never notices a failover. */
   connectToPrimary(): Promise<pg.Client>;
-  inflict(fault: Fault): Promise<Inflicted>;
+  inflict(fault: F): Promise<Inflicted>;
   /** Steps of the last failover. `writableAtMs`: wall clock of the first write that was acknowledged after the fault. */
   phases(faultAtMs: number, writableAtMs: number): Promise<Phases>;
   stop(): Promise<void>;

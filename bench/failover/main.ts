@@ -4,9 +4,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Contender, FAULTS, type Fault } from './contender.ts';
+import { type Contender, FAULT_TEXTS, FAULTS, type Fault } from './contender.ts';
 import { type Measurement, measure } from './measure.ts';
-import { PATRONI_DEFAULTS, PATRONI_FLOOR, Patroni } from './patroni.ts';
+import { Patroni } from './patroni.ts';
+import { PATRONI_DEFAULTS, PATRONI_FLOOR } from './patroni-config.ts';
 import { tables } from './table.ts';
 import { Understudy } from './understudy.ts';
 
@@ -41,7 +42,7 @@ writeFileSync(
   values.json,
   `${JSON.stringify({ at: new Date().toISOString(), cpu: cpus()[0]?.model, cores: cpus().length, measurements }, null, 2)}\n`,
 );
-process.stdout.write(tables(measurements));
+process.stdout.write(tables(measurements, FAULT_TEXTS));
 process.exit(0);
 
 async function run(contender: Contender, which: readonly Fault[], rounds: number): Promise<void> {

@@ -1,8 +1,8 @@
-import type { Contender, Fault, Phases } from './contender.ts';
+import type { Contender, Phases } from './contender.ts';
 import { OutageWriter, TABLE } from './writer.ts';
 
 export interface Round {
-  readonly fault: Fault;
+  readonly fault: string;
   /** The longest time between two acknowledged writes. */
   readonly outageMs: number;
   readonly phases: Phases;
@@ -17,8 +17,8 @@ export interface Measurement {
   readonly lostPastTheRouter: number;
 }
 
-export interface Plan {
-  readonly faults: readonly Fault[];
+export interface Plan<F extends string> {
+  readonly faults: readonly F[];
   readonly rounds: number;
   readonly onRound: (contender: string, round: Round) => void;
 }
@@ -28,7 +28,7 @@ const STEADY_ROWS = 50;
 const OUTAGE_LIMIT_MS = 120_000;
 
 /** All rounds of all faults on one fresh cluster. */
-export async function measure(contender: Contender, plan: Plan): Promise<Measurement> {
+export async function measure<F extends string>(contender: Contender<F>, plan: Plan<F>): Promise<Measurement> {
   await contender.start();
   try {
     const admin = await contender.connect();
@@ -60,7 +60,12 @@ export async function measure(contender: Contender, plan: Plan): Promise<Measure
   }
 }
 
-async function inflictOnce(contender: Contender, fault: Fault, writer: OutageWriter, loyal: OutageWriter[]): Promise<Round> {
+async function inflictOnce<F extends string>(
+  contender: Contender<F>,
+  fault: F,
+  writer: OutageWriter,
+  loyal: OutageWriter[],
+): Promise<Round> {
   await moreRows(writer);
   const stubborn = new OutageWriter(100 + loyal.length, () => contender.connectToPrimary(), true);
   loyal.push(stubborn);

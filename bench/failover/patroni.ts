@@ -2,35 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { chooseAccount, giveTo } from '../../packages/server/src/postgres/account.ts';
 import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { freePort } from '../../test/support/cluster.ts';
 import { until } from '../../test/support/wait.ts';
 import type { Contender, Fault, Inflicted, Phases } from './contender.ts';
+import { close, connectToWritable, isComplete } from './patroni-client.ts';
+import { patroniConfig, type PatroniNode, type PatroniTimes } from './patroni-config.ts';
 import { signal } from './signal.ts';
 
-/** Patroni's three times, in seconds. */
-export interface PatroniTimes {
-  readonly ttl: number;
-  readonly loopWait: number;
-  readonly retryTimeout: number;
-  readonly primaryStartTimeout: number;
-}
-
-export const PATRONI_DEFAULTS: PatroniTimes = { ttl: 30, loopWait: 10, retryTimeout: 10, primaryStartTimeout: 300 };
-/** As low as its rule loopWait + 2 × retryTimeout ≤ ttl goes; its documentation advises against a ttl below 20. */
-export const PATRONI_FLOOR: PatroniTimes = { ttl: 3, loopWait: 1, retryTimeout: 1, primaryStartTimeout: 0 };
-
-const BIN_DIRECTORY = '/usr/lib/postgresql/15/bin';
-const PASSWORD = 'bench';
-const CONNECT_TIMEOUT_MS = 300;
-
-interface Node {
-  readonly name: string;
-  readonly port: number;
-  readonly restPort: number;
-  readonly directory: string;
+interface Node extends PatroniNode {
   agent: ChildProcess;
 }
 
@@ -62,20 +44,19 @@ export class Patroni implements Contender {
       const directory = join(this.#directory, name);
       mkdirSync(directory);
       await giveTo(account, directory);
-      const [port, restPort] = [await freePort(), await freePort()];
-      writeFileSync(join(directory, 'patroni.json'), JSON.stringify(this.#config(name, port, restPort, directory, client)));
-      const agent = this.#spawn('patroni', [join(directory, 'patroni.json')], name);
-      this.#nodes.push({ name, port, restPort, directory, agent });
+      const node = { name, host: '127.0.0.1', port: await freePort(), restPort: await freePort(), directory };
+      writeFileSync(join(directory, 'patroni.json'), JSON.stringify(patroniConfig(node, [`127.0.0.1:${client}`], this.#times)));
+      this.#nodes.push({ ...node, agent: this.#spawn('patroni', [join(directory, 'patroni.json')], name) });
     }
     await until('a primary', async () => await this.connect().then(close, () => null), 120_000);
   }
 
   async whenReady(): Promise<void> {
-    await until('two replicas, one of them synchronous', () => this.#isReady().catch(() => null), 300_000);
+    await until('two replicas, one of them synchronous', () => isComplete(this.#nodes).catch(() => null), 300_000);
   }
 
   async connect(): Promise<pg.Client> {
-    return await Promise.any(this.#nodes.map(node => primaryAt(node.port)));
+    return (await connectToWritable(this.#nodes)).client;
   }
 
   async connectToPrimary(): Promise<pg.Client> {
@@ -126,20 +107,10 @@ export class Patroni implements Contender {
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  async #isReady(): Promise<true | null> {
-    const client = await this.connect();
-    try {
-      const { rows } = await client.query<{ sync_state: string }>("select sync_state from pg_stat_replication where state = 'streaming'");
-      return rows.length === 2 && rows.some(row => row.sync_state !== 'async') ? true : null;
-    } finally {
-      close(client);
-    }
-  }
-
   async #primary(): Promise<Node> {
-    const found = await Promise.any(this.#nodes.map(async node => ({ node, client: await primaryAt(node.port) })));
-    close(found.client);
-    return found.node;
+    const { place, client } = await connectToWritable(this.#nodes);
+    close(client);
+    return place;
   }
 
   #spawn(program: string, args: readonly string[], log: string): ChildProcess {
@@ -148,63 +119,4 @@ export class Patroni implements Contender {
     closeSync(output);
     return child;
   }
-
-  #config(name: string, port: number, restPort: number, directory: string, etcdPort: number): object {
-    const { ttl, loopWait, retryTimeout, primaryStartTimeout } = this.#times;
-    return {
-      scope: 'bench',
-      name,
-      restapi: { listen: `127.0.0.1:${restPort}`, connect_address: `127.0.0.1:${restPort}` },
-      etcd3: { hosts: [`127.0.0.1:${etcdPort}`] },
-      bootstrap: {
-        dcs: {
-          ttl,
-          loop_wait: loopWait,
-          retry_timeout: retryTimeout,
-          primary_start_timeout: primaryStartTimeout,
-          master_start_timeout: primaryStartTimeout,
-          synchronous_mode: true,
-          postgresql: { use_pg_rewind: true, use_slots: true, parameters: { wal_log_hints: 'on', max_connections: 100 } },
-        },
-        initdb: [{ encoding: 'UTF8' }, 'data-checksums'],
-        pg_hba: ['host replication all 127.0.0.1/32 scram-sha-256', 'host all all 127.0.0.1/32 scram-sha-256'],
-      },
-      postgresql: {
-        listen: `127.0.0.1:${port}`,
-        connect_address: `127.0.0.1:${port}`,
-        data_dir: join(directory, 'data'),
-        bin_dir: BIN_DIRECTORY,
-        pgpass: join(directory, 'pgpass'),
-        authentication: {
-          superuser: { username: 'postgres', password: PASSWORD },
-          replication: { username: 'replicator', password: PASSWORD },
-          rewind: { username: 'rewind', password: PASSWORD },
-        },
-        parameters: { unix_socket_directories: directory },
-      },
-    };
-  }
-}
-
-/** Rejects when this server does not answer soon, or takes no writes. */
-async function primaryAt(port: number): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: 'postgres',
-    password: PASSWORD,
-    database: 'postgres',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
-  if (rows[0]?.standby === false) return client;
-  close(client);
-  throw new Error('a standby');
-}
-
-function close(client: pg.Client): true {
-  client.end().catch(() => undefined);
-  return true;
 }

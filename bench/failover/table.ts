@@ -1,4 +1,3 @@
-import { FAULT_TEXTS, FAULTS } from './contender.ts';
 import type { Measurement } from './measure.ts';
 
 export function median(values: readonly number[]): number {
@@ -9,19 +8,19 @@ export function median(values: readonly number[]): number {
 
 const ms = (value: number): string => String(Math.round(value));
 
-/** Outages and the steps of which they consist, as Markdown. */
-export function tables(measurements: readonly Measurement[]): string {
+/** Outages and the steps of which they consist, as Markdown; `faults`: the words for each, in the order of the table. */
+export function tables(measurements: readonly Measurement[], faults: Readonly<Record<string, string>>): string {
   const outages = [['fault of the primary', 'system', 'rounds', 'outage, median ms', 'worst ms']];
   const steps = [['fault of the primary', 'system', 'step', 'median ms', 'worst ms']];
-  for (const fault of FAULTS) {
+  for (const [fault, text] of Object.entries(faults)) {
     for (const { contender, rounds } of measurements) {
       const own = rounds.filter(round => round.fault === fault);
       if (own.length === 0) continue;
       const values = own.map(round => round.outageMs);
-      outages.push([FAULT_TEXTS[fault], contender, String(own.length), ms(median(values)), ms(Math.max(...values))]);
+      outages.push([text, contender, String(own.length), ms(median(values)), ms(Math.max(...values))]);
       for (const step of Object.keys(own.find(round => Object.keys(round.phases).length > 0)?.phases ?? {})) {
         const times = own.flatMap(round => round.phases[step] ?? []);
-        steps.push([FAULT_TEXTS[fault], contender, step, ms(median(times)), ms(Math.max(...times))]);
+        steps.push([text, contender, step, ms(median(times)), ms(Math.max(...times))]);
       }
     }
   }

@@ -6,10 +6,14 @@ import type { HistoryAnswer, StatusDocument } from '../../packages/server/src/ap
 import { BIN } from '../support/cluster.ts';
 import { type Outcome, outcomeOf, run } from '../support/program.ts';
 import { until } from '../support/wait.ts';
+import { Clocks } from './clocks.ts';
+import { etcdLeader } from './etcd-leader.ts';
 import { Network } from './network.ts';
 
 /** Eight machines start at once, two of them with a copy of all data. */
 const START_LIMIT_MS = 240_000;
+
+type ClocksOf = 'one-clock' | 'own-clocks';
 
 /** A cluster as docs/operating/three-machines.md sets it up: three nodes of etcd, three members, two proxies, each on a machine of its own. */
 export class Machines {
@@ -19,20 +23,23 @@ export class Machines {
   readonly proxies: readonly string[];
   readonly #services = new Map<string, ChildProcess>();
   readonly #environment: NodeJS.ProcessEnv;
+  /** Null: all machines go by the clock of this one. */
+  readonly clocks: Clocks | null;
   #token = '';
   #password = '';
 
-  private constructor(environment: NodeJS.ProcessEnv) {
+  private constructor(environment: NodeJS.ProcessEnv, clocks: ClocksOf) {
     this.#environment = environment;
     this.network = new Network();
+    this.clocks = clocks === 'own-clocks' ? new Clocks(join(this.network.directory, 'clocks')) : null;
     this.etcd = [11, 12, 13].map(n => this.network.address(n));
     this.members = [21, 22, 23].map(n => this.network.address(n));
     this.proxies = [31, 32].map(n => this.network.address(n));
   }
 
-  /** `environment`: settings of all services, as variables. */
-  static async start(environment: NodeJS.ProcessEnv = {}): Promise<Machines> {
-    const machines = new Machines(environment);
+  /** `environment`: settings of all services, as variables. `own-clocks`: the members run Debian's PostgreSQL, each by a clock that can be set. */
+  static async start(environment: NodeJS.ProcessEnv = {}, clocks: ClocksOf = 'one-clock'): Promise<Machines> {
+    const machines = new Machines(environment, clocks);
     try {
       await machines.#start();
       return machines;
@@ -46,6 +53,16 @@ export class Machines {
   /** Where clients connect: the proxy of that number. */
   url(proxy: 0 | 1 = 0): string {
     return `postgres://postgres:${this.#password}@${this.proxies[proxy]}:5432/postgres`;
+  }
+
+  /** Of the role `postgres`. */
+  get password(): string {
+    return this.#password;
+  }
+
+  /** The certificate of the cluster's authority, in PEM. */
+  get authority(): string {
+    return readFileSync(join(this.#files(this.members[0]!), 'ca.crt'), 'utf8');
   }
 
   /** A member's address by its name. */
@@ -71,8 +88,10 @@ export class Machines {
     return ((await answer.json()) as { events: readonly ClusterEvent[] }).events;
   }
 
+  /** As the first member that answers has it. */
   async history(): Promise<HistoryAnswer['terms']> {
-    const answer = await fetch(`${this.#api(0)}/history`);
+    const asked = [0, 1, 2].map(member => fetch(`${this.#api(member)}/history`, { signal: AbortSignal.timeout(5000) }));
+    const answer = await Promise.any(asked);
     return ((await answer.json()) as HistoryAnswer).terms;
   }
 
@@ -84,6 +103,11 @@ export class Machines {
       env: { PGPASSWORD: this.#password, PGOPTIONS: pgOptions, PGCONNECT_TIMEOUT: '3' },
     });
     return outcomeOf(child, undefined, 3000);
+  }
+
+  /** The node of etcd that leads the others. */
+  etcdLeader(): Promise<string> {
+    return etcdLeader(this.etcd, this.#files(this.etcd[0]!));
   }
 
   /** Waits until one of the members tells a status that fits. */
@@ -114,7 +138,11 @@ export class Machines {
   startService(address: string): void {
     const cwd = this.#files(address);
     const log = openSync(join(this.network.directory, `${address}.log`), 'a');
-    this.#services.set(address, this.network.spawn(address, this.#commandOf(address), { cwd, log, env: this.#environment }));
+    const clock = this.members.includes(address) ? this.clocks?.environment(address) : {};
+    this.#services.set(
+      address,
+      this.network.spawn(address, this.#commandOf(address), { cwd, log, env: { ...this.#environment, ...clock } }),
+    );
   }
 
   /** Stops what runs on this machine as its unit file would; resolves with its exit code. */

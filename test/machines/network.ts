@@ -1,8 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+const RELAY = fileURLToPath(new URL('delay-relay.mjs', import.meta.url));
+const FIRST_RELAY_PORT = 20_001;
+/** Last byte of the address of a machine's relay, beyond that of the machine. */
+const RELAYS_FROM = 100;
 
 /** Which way packets are thrown away, seen from the machine where it happens. */
 export type Direction = 'both' | 'out' | 'in';
@@ -18,6 +24,7 @@ export class Network {
   readonly #prefix: string;
   readonly #reaper: ChildProcess;
   readonly #names = new Map<string, string>();
+  readonly #relays = new Map<string, ChildProcess>();
 
   constructor() {
     this.#prefix = `us${process.pid}`;
@@ -81,6 +88,45 @@ export class Network {
   /** Throws away so many of a hundred packets that leave this machine. */
   lose(address: string, percent: number): void {
     this.#nft(address, [`add rule inet cut out oifname eth0 numgen random mod 100 < ${percent} drop`]);
+  }
+
+  /**
+   * From now on what this machine sends to those ports of others takes so long, and what they answer, too; connections that were open are reset. This kernel
+   * need not have netem: what is sent is led through a relay on the machine.
+   */
+  async delay(address: string, others: readonly string[], ports: readonly number[], delayMs: number): Promise<void> {
+    const own = this.#relayAddress(address);
+    const routes = others.filter(other => other !== address).flatMap(host => ports.map(port => ({ host, port })));
+    const at = (index: number): number => FIRST_RELAY_PORT + index;
+    const command = routes.map(({ host, port }, i) => `${at(i)}=${host}:${port}`);
+    ip('-n', this.#namespace(address), 'addr', 'add', `${own}/24`, 'dev', 'eth0');
+    const relay = this.spawn(address, [process.execPath, RELAY, String(delayMs), own, ...command], { cwd: this.directory, log: 'pipe' });
+    await once(relay.stdout!, 'data');
+    this.#relays.set(address, relay);
+    this.#nft(address, [
+      'add table ip delay',
+      'add chain ip delay out { type nat hook output priority -100; }',
+      ...routes.flatMap(({ host, port }, i) => [
+        `add rule ip delay out ip saddr != ${own} ip daddr ${host} tcp dport ${port} redirect to :${at(i)}`,
+        `add rule inet cut out ip saddr != ${own} ip daddr ${host} tcp dport ${port} reject with tcp reset`,
+      ]),
+    ]);
+  }
+
+  /** Takes the delay of this machine back; connections that were open end. */
+  async undelay(address: string): Promise<void> {
+    const relay = this.#relays.get(address);
+    if (!relay) return;
+    this.#relays.delete(address);
+    this.#nft(address, ['delete table ip delay']);
+    const ended = once(relay, 'exit');
+    relay.kill('SIGKILL');
+    await ended;
+    ip('-n', this.#namespace(address), 'addr', 'del', `${this.#relayAddress(address)}/24`, 'dev', 'eth0');
+  }
+
+  #relayAddress(address: string): string {
+    return this.address(RELAYS_FROM + Number(address.split('.').at(-1)));
   }
 
   /** Starts a program on a machine. */

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
 import type { HistoryAnswer, StatusDocument } from '../../packages/server/src/api/types.ts';
-import { check, type History, longestGapMs, type Verdict } from '../chaos/checker.ts';
+import { type Append, check, type History, longestGapMs, type Verdict } from '../chaos/checker.ts';
 import { Workload } from '../chaos/workload.ts';
 import { primaryOf } from '../support/cluster.ts';
+import { until } from '../support/wait.ts';
 import { type FaultName, FAULTS } from './faults.ts';
 import type { Machines } from './machines.ts';
 
@@ -31,6 +32,8 @@ export class MachinesRun {
   async begin(): Promise<void> {
     await this.#workload.prepare();
     this.#workload.start({ writers: 3, readers: 2, direct: 0 });
+    // What a fault takes is the time between two acknowledgements.
+    await until('the first write', async () => (this.#workload.appends.some(isAcknowledged) ? true : null));
   }
 
   /** From a healthy cluster to a healthy cluster. */
@@ -40,10 +43,10 @@ export class MachinesRun {
     const { begin, end, lastsMs } = FAULTS[fault];
     const scene = sceneOf(machines, before);
     const atMs = performance.now();
-    begin(machines, scene);
+    await begin(machines, scene);
     await new Promise(resolve => setTimeout(resolve, lastsMs));
     const endedAtMs = performance.now();
-    end(machines, scene);
+    await end(machines, scene);
     const after = await machines.whenHealthy(120_000);
     this.#faults.push({ fault, termsPassed: after.term - before.term, atMs, endedAtMs });
   }
@@ -59,7 +62,7 @@ export class MachinesRun {
         outageMs: Math.round(longestGapMs(appends, atMs, endedAtMs)),
       })),
       terms: await this.#machines.history(),
-      acknowledged: appends.filter(({ outcome }) => outcome === 'acknowledged').length,
+      acknowledged: appends.filter(isAcknowledged).length,
       reads: reads.length,
       verdict: check(history),
       surprises,
@@ -84,6 +87,10 @@ export class MachinesRun {
     }
     return all;
   }
+}
+
+function isAcknowledged({ outcome }: Append): boolean {
+  return outcome === 'acknowledged';
 }
 
 function sceneOf(machines: Machines, status: StatusDocument): Parameters<(typeof FAULTS)['primary-lost']['begin']>[1] {

@@ -22,12 +22,12 @@ const STALL_TIMEOUT_MS = 60_000;
  * socket reads however slow the disk is. Throws `tablespaces-unsupported`, `clone-failed`, and whatever the sink throws.
  */
 export async function streamBaseBackup(connection: Connection, major: number, sink: BackupSink): Promise<void> {
-  const { client, socket } = connection;
+  const { client, stream } = connection;
   const reader = new BackupStreamReader(major);
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown): void => {
       reject(error);
-      socket.destroy();
+      stream.destroy();
     };
     const guarded = (work: () => void): void => {
       try {
@@ -36,14 +36,14 @@ export async function streamBaseBackup(connection: Connection, major: number, si
         fail(error);
       }
     };
-    sink.onDrain(() => socket.resume());
-    socket.setTimeout(STALL_TIMEOUT_MS, () =>
+    sink.onDrain(() => stream.resume());
+    stream.setTimeout(STALL_TIMEOUT_MS, () =>
       fail(new PostgresError('clone-failed', `the source sent nothing for ${STALL_TIMEOUT_MS / 1000} s`)),
     );
     client.connection.on('copyOutResponse', () => reader.beginCopy());
     client.connection.on('copyData', (message: { readonly chunk: Buffer }) => {
       guarded(() => {
-        if (!deliver(reader.read(message.chunk), sink)) socket.pause();
+        if (!deliver(reader.read(message.chunk), sink)) stream.pause();
       });
     });
     const query = new pg.Query<Record<string, string | null>>(baseBackupCommand(major));
@@ -51,7 +51,7 @@ export async function streamBaseBackup(connection: Connection, major: number, si
     query.on('error', fail);
     query.on('end', () => resolve());
     client.query(query);
-  }).finally(() => socket.setTimeout(0));
+  }).finally(() => stream.setTimeout(0));
 }
 
 /** Rows of the second result: one for each tablespace, the data directory with an empty oid; sizes in KiB. */

@@ -9,7 +9,7 @@ import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomica
 import { unfinishedDirectory } from './layout.ts';
 import { passfilePath } from './passfile.ts';
 import type { ServerSpec } from './replication.ts';
-import { ISOLATED, REPLICATION_ROLE } from './settings.ts';
+import { ISOLATED, REPLICATION_ROLE, tlsOfMember } from './settings.ts';
 import { writeSettings } from './settings-files.ts';
 import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
@@ -74,7 +74,12 @@ function explain(error: unknown, signal: AbortSignal | undefined): unknown {
 }
 
 async function receive(spec: ServerSpec, options: CloneOptions, directory: string): Promise<CloneResult> {
-  const endpoint: Endpoint = { ...options.source, user: REPLICATION_ROLE, password: spec.credentials.replication };
+  const endpoint: Endpoint = {
+    ...options.source,
+    user: REPLICATION_ROLE,
+    password: spec.credentials.replication,
+    tls: tlsOfMember(spec.settings),
+  };
   const connectionOptions = {
     deadlineMs: null,
     applicationName: 'understudy_clone',

@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import type { ConnectionOptions as ConnectionOptionsOfTls } from 'node:tls';
 import pg from 'pg';
 import { SUPERUSER } from './credentials.ts';
 import { errnoOf, PostgresError } from './errors.ts';
+import type { TlsSources } from './tls-files.ts';
 
 /** How to reach a server as its superuser. */
 export interface Endpoint {
@@ -10,6 +13,8 @@ export interface Endpoint {
   readonly password: string;
   /** `postgres` unless told otherwise. */
   readonly user?: string;
+  /** This machine's certificate, for a server on another one; null: in the clear. */
+  readonly tls?: TlsSources | null;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -24,6 +29,8 @@ export interface Connection {
   query(text: string): Promise<readonly (readonly Row[])[]>;
   readonly client: pg.Client;
   readonly socket: Socket;
+  /** What the answers come from: the socket, or TLS on it. */
+  readonly stream: Socket;
 }
 
 export interface ConnectionOptions {
@@ -101,6 +108,10 @@ export class OpenedConnection implements Connection {
     }
   }
 
+  get stream(): Socket {
+    return this.client.connection.stream as Socket;
+  }
+
   async query(text: string): Promise<readonly (readonly Row[])[]> {
     const result = (await this.client.query(text)) as pg.QueryResult<Row> | pg.QueryResult<Row>[];
     return (Array.isArray(result) ? result : [result]).map(({ rows }) => rows);
@@ -120,7 +131,7 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
     user: endpoint.user ?? SUPERUSER,
     password: endpoint.password,
     database: 'postgres',
-    ssl: false,
+    ssl: endpoint.tls ? tlsOf(endpoint.tls) : false,
     application_name: applicationName,
     // A timeout that somebody has set for clients is not meant for who watches over the server.
     options: '-c search_path=pg_catalog -c client_encoding=UTF8 -c statement_timeout=0 -c idle_session_timeout=0',
@@ -129,6 +140,17 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
     stream: () => socket,
   };
   return new pg.Client(config);
+}
+
+/** As a stream is secured (see settings.ts): whoever has a certificate of the cluster's authority is a machine of the cluster. */
+function tlsOf({ ca, cert, key }: TlsSources): ConnectionOptionsOfTls {
+  return {
+    ca: readFileSync(ca, 'utf8'),
+    cert: readFileSync(cert, 'utf8'),
+    key: readFileSync(key, 'utf8'),
+    minVersion: 'TLSv1.2',
+    checkServerIdentity: () => undefined,
+  };
 }
 
 function unresponsive({ host, port }: Endpoint, deadlineMs: number): PostgresError {

@@ -11,6 +11,7 @@ import { unfinishedDirectory } from './layout.ts';
 import { findPostmaster } from './postmaster.ts';
 import { recoverToShutdown } from './recover.ts';
 import { type ServerSpec, writeReplicationSettings } from './replication.ts';
+import { streamTls, tlsOfMember } from './settings.ts';
 import { ISOLATED } from './settings.ts';
 
 /** Where the caller goes on when a rewind has failed. */
@@ -41,7 +42,7 @@ export async function rewind(spec: ServerSpec, options: RewindOptions): Promise<
   const { account, paths, provider } = spec;
   if (provider.pgRewind === null) throw new PostgresError('rewind-unavailable', `there is no pg_rewind in ${provider.binDirectory}`);
   if (await findPostmaster(paths.dataDirectory)) throw new PostgresError('already-running', `a postmaster runs in ${paths.dataDirectory}`);
-  const endpoint: Endpoint = { ...options.source, password: spec.credentials.superuser };
+  const endpoint: Endpoint = { ...options.source, password: spec.credentials.superuser, tls: tlsOfMember(spec.settings) };
   await withConnection(endpoint, { deadlineMs: options.timeoutMs }, connection => connection.query('CHECKPOINT'));
   await recoverToShutdown(spec, options.timeoutMs);
 
@@ -78,6 +79,7 @@ async function runRewind(
     user: SUPERUSER,
     dbname: 'postgres',
     connect_timeout: '5',
+    ...streamTls(spec.settings.tlsDirectory),
   });
   const args = ['--target-pgdata', directory, `--source-server=${source}`, '--no-ensure-shutdown', ...extra];
   const { exitCode, stdout, stderr } = await runCommand(spec.account, pgRewind, args, {

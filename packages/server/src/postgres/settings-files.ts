@@ -6,6 +6,7 @@ import { errnoOf, PostgresError } from './errors.ts';
 import { replaceFile, syncDirectory, syncFile, writeFileAtomically } from './files.ts';
 import {
   ownedSettings,
+  REPLICATION_ROLE,
   type ReplicationSettings,
   readReplicationSettings,
   renderConfig,
@@ -30,19 +31,31 @@ export async function installSettingsFiles(
   streaming: 'password' | 'certificate',
 ): Promise<void> {
   await appendFile(join(dataDirectory, 'postgresql.conf'), INCLUDES);
-  await writeFileAtomically(
-    account,
-    join(dataDirectory, 'pg_hba.conf'),
-    '# TYPE  DATABASE     USER  ADDRESS  METHOD\nlocal   all          all            scram-sha-256\nhost    all          all   all      scram-sha-256\n' +
-      (streaming === 'certificate'
-        ? 'hostssl replication  all   all      scram-sha-256 clientcert=verify-ca\n'
-        : 'host    replication  all   all      scram-sha-256\n'),
-  );
+  await writeFileAtomically(account, join(dataDirectory, 'pg_hba.conf'), renderHba(streaming));
   await writeFileAtomically(
     account,
     join(dataDirectory, 'user.conf'),
     '# Your own PostgreSQL settings. Understudy never touches this file.\n',
   );
+}
+
+/**
+ * With TLS between members nothing enters in the clear but what comes from this machine; and the role that streams and copies, on whichever kind of
+ * connection, shows a certificate of the cluster beside its password.
+ */
+export function renderHba(streaming: 'password' | 'certificate'): string {
+  const lines =
+    streaming === 'password'
+      ? ['local    all              all  scram-sha-256', 'host     all,replication  all  all  scram-sha-256']
+      : [
+          'local    all              all  scram-sha-256',
+          `hostssl  all,replication  ${REPLICATION_ROLE}  all  scram-sha-256 clientcert=verify-ca`,
+          `host     all,replication  ${REPLICATION_ROLE}  all  reject`,
+          'host     all              all  samehost  scram-sha-256',
+          'hostssl  all              all  all  scram-sha-256',
+          'hostssl  replication      all  all  scram-sha-256 clientcert=verify-ca',
+        ];
+  return `# TYPE  DATABASE  USER  ADDRESS  METHOD\n${lines.join('\n')}\n`;
 }
 
 /** Writes all of our files of a data directory, whole. They take force at the next start or reload. */

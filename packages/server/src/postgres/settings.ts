@@ -2,7 +2,7 @@ import { parseStreamName } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
-import { tlsPaths } from './tls-files.ts';
+import { tlsPaths, type TlsSources } from './tls-files.ts';
 
 /** From whom a replica streams. */
 export interface Upstream {
@@ -63,6 +63,11 @@ export function walLimits(diskSizeBytes: number): Pick<ServerSettings, 'maxWalMb
   };
 }
 
+/** What this member's machine shows others; null: nothing there is encrypted. */
+export function tlsOfMember({ tlsDirectory }: ServerSettings): TlsSources | null {
+  return tlsDirectory === null ? null : tlsPaths(tlsDirectory);
+}
+
 export const REPLICATION_ROLE = 'understudy_replication';
 
 /** A configuration-file string: quotes doubled, backslashes too since the file's own scanner reads them (guc-file.l). */
@@ -94,7 +99,7 @@ export function primaryConninfo(upstream: Upstream, passfile: string, tlsDirecto
  * The authority is the cluster's own: whoever has a certificate of it is a machine of the cluster, so its name need not be looked at (libpq knows
  * addresses in certificates since 15 only).
  */
-function streamTls(directory: string | null): Record<string, string> {
+export function streamTls(directory: string | null): Record<string, string> {
   if (directory === null) return { sslmode: 'prefer' };
   const { ca, cert, key } = tlsPaths(directory);
   return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };

@@ -141,8 +141,8 @@ export class Databases {
   async #ask(name: string, database: Database): Promise<void> {
     const address = this.#servers()[0];
     if (address === undefined) return;
-    const { router, connectTimeoutMs } = this.#options;
-    const connection = await openAsRouter(address, { router: { ...router, database: name }, connectTimeoutMs });
+    const { router, serverTls, connectTimeoutMs } = this.#options;
+    const connection = await openAsRouter(address, { router: { ...router, database: name }, serverTls, connectTimeoutMs });
     const timer = setTimeout(() => connection.destroy(new Error('the server did not answer in time')), connectTimeoutMs);
     try {
       const [functions] = await connection.ask(ASK_FUNCTIONS);

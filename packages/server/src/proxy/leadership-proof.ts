@@ -61,6 +61,7 @@ export class LeadershipProof {
       term,
       parameters: new Map(Object.entries(parameters)),
       credential: { kind: 'password', password },
+      tls: this.#options.serverTls,
       timeoutMs,
     });
   }

@@ -96,7 +96,7 @@ export class Monitor {
 
   async #connect(): Promise<ServerConnection> {
     try {
-      const connection = await openAsRouter(this.server, this.#options, this.server.id);
+      const connection = await openAsRouter(this.server, this.#options, { member: this.server.id });
       connection.socket.once('close', () => {
         if (this.#connection === connection) this.#connection = null;
         this.#closedForMs = performance.now();

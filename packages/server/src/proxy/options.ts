@@ -1,6 +1,7 @@
 import type { ReadPolicy } from '@understudy/core/routing';
 import type { ConsistencyWish } from '@understudy/core/sql';
 import type { TlsMaterial } from './client-tls.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** Whence the proxy has the SCRAM verifiers of the roles that log in to it. They must be the servers' own: it logs in to them with what clients prove. */
 export type SecretSource =
@@ -21,6 +22,8 @@ export interface ProxyOptions {
   /** The role that looks up secrets, asks for log positions and is used for nothing else. */
   readonly router: { readonly user: string; readonly password: string; readonly database: string };
   readonly secrets: SecretSource;
+  /** TLS to the servers; null: in the clear. */
+  readonly serverTls: ServerTls | null;
   /** Null answers SSLRequest with 'N'. */
   readonly tls: TlsMaterial | null;
   readonly consistency: ConsistencyWish;
@@ -94,6 +97,7 @@ export const DEFAULT_PROXY_OPTIONS: Omit<ProxyOptions, 'router'> = {
   port: 5432,
   workers: null,
   secrets: { kind: 'function' },
+  serverTls: null,
   tls: null,
   consistency: 'strong',
   maxLagMs: 1_000,

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { FrameScanner, type ScramCredential, startupMessage } from '@understudy/wire';
 import { ServerLogin } from './server-login.ts';
 import type { ServerAddress } from './server-connection.ts';
+import { secureServer, type ServerTls } from './server-tls.ts';
 
 /**
  * A replication connection (pg_basebackup, logical subscribers): logged in to the primary, then bytes both ways untouched. Such a
@@ -14,14 +15,18 @@ export async function joinToPrimary(request: {
   readonly server: ServerAddress;
   readonly parameters: ReadonlyMap<string, string>;
   readonly credential: ScramCredential;
+  /** Null: in the clear. */
+  readonly tls: ServerTls | null;
   readonly timeoutMs: number;
 }): Promise<Socket> {
-  const server = connect({ host: request.server.host, port: request.server.port, noDelay: true, keepAlive: true });
+  const raw = connect({ host: request.server.host, port: request.server.port, noDelay: true, keepAlive: true });
   const login = new ServerLogin(request.credential);
-  const timer = setTimeout(() => server.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
+  const timer = setTimeout(() => raw.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
   // Everything after the authentication is the client's: settings, key, ReadyForQuery. The key is the server's own.
   const forClient: Buffer[] = [];
+  let server: Socket = raw;
   try {
+    if (request.tls !== null) server = await secureServer(raw, request.tls);
     await new Promise<void>((resolve, reject) => {
       const scanner = new FrameScanner(
         {
@@ -48,7 +53,7 @@ export async function joinToPrimary(request: {
       server.write(startupMessage(request.parameters));
     });
   } catch (error) {
-    server.destroy();
+    raw.destroy();
     throw error;
   } finally {
     clearTimeout(timer);

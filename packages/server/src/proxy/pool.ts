@@ -291,6 +291,7 @@ export class Pool implements ConnectionHome {
         term,
         parameters: new Map([['user', user], ['database', database], ...fixed]),
         credential: { kind: 'keys', keys: this.#keys },
+        tls: this.#options.serverTls,
         timeoutMs: this.#options.connectTimeoutMs,
         signal: abort.signal,
       });

@@ -300,6 +300,7 @@ export class ProxyServer {
       server: primary.server,
       parameters,
       credential: { kind: 'keys', keys: identity.keys },
+      tls: this.#options.serverTls,
       timeoutMs: this.#options.connectTimeoutMs,
     });
     const key = this.#clients.newKey(0);

@@ -3,12 +3,12 @@ import { type ServerAddress, ServerConnection } from './server-connection.ts';
 
 /**
  * A connection of the router's own, as its role, for its own questions: names mean the system's, whatever roles and databases set. `member`: who the
- * connection is to, for the owner of what it says. Rejects as {@link ServerConnection.open} does.
+ * connection is to, for the owner of what it says; `signal` gives the attempt up. Rejects as {@link ServerConnection.open} does.
  */
 export function openAsRouter(
   address: ServerAddress,
-  { router, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'connectTimeoutMs'>,
-  member = '',
+  { router, serverTls, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'serverTls' | 'connectTimeoutMs'>,
+  { member = '', signal }: { readonly member?: string; readonly signal?: AbortSignal } = {},
 ): Promise<ServerConnection> {
   return ServerConnection.open({
     address,
@@ -23,6 +23,8 @@ export function openAsRouter(
       ['search_path', 'pg_catalog'],
     ]),
     credential: { kind: 'password', password: router.password },
+    tls: serverTls,
     timeoutMs: connectTimeoutMs,
+    ...(signal ? { signal } : {}),
   });
 }

@@ -19,12 +19,12 @@ export async function saltedAsOn(
   servers: readonly ServerAddress[],
   user: string,
   password: string,
-  { router, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'connectTimeoutMs'>,
+  { router, serverTls, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'serverTls' | 'connectTimeoutMs'>,
 ): Promise<ScramVerifier | null> {
   let failure: Error = new Error('no server is known');
   for (const address of servers) {
     try {
-      const connection = await openAsRouter(address, { router: { ...router, user, password }, connectTimeoutMs });
+      const connection = await openAsRouter(address, { router: { ...router, user, password }, serverTls, connectTimeoutMs });
       const { salt, iterations } = connection.salt ?? { salt: randomBytes(SALT_BYTES), iterations: ITERATIONS };
       connection.end();
       return makeVerifier(password, salt, iterations);

@@ -59,6 +59,7 @@ export class Secrets {
   /** Makes the salt of roles that do not exist the same at each attempt, as it is for real ones. */
   readonly #mockSecret: Buffer = randomBytes(32);
   #connection: ServerConnection | null = null;
+  readonly #opening = new Set<AbortController>();
   #term = 0;
 
   constructor(options: ProxyOptions, servers: () => readonly ServerAddress[]) {
@@ -83,6 +84,7 @@ export class Secrets {
     this.#term = term;
     this.#connection?.destroy(new Error('a new term has begun'));
     this.#connection = null;
+    for (const abort of this.#opening) abort.abort();
   }
 
   end(): void {
@@ -143,7 +145,7 @@ export class Secrets {
     let failure: Error = new Error('no server is known');
     for (const address of this.#servers()) {
       try {
-        const connection = await openAsRouter(address, this.#options);
+        const connection = await this.#open(address);
         this.#connection = connection;
         connection.socket.once('close', () => {
           if (this.#connection === connection) this.#connection = null;
@@ -163,6 +165,12 @@ export class Secrets {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #open(address: ServerAddress): Promise<ServerConnection> {
+    const abort = new AbortController();
+    this.#opening.add(abort);
+    return await openAsRouter(address, this.#options, { signal: abort.signal }).finally(() => this.#opening.delete(abort));
   }
 }
 

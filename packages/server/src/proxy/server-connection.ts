@@ -20,6 +20,7 @@ import { ByteSink } from './byte-sink.ts';
 import { type Answer, type Expectation, Expectations } from './expectations.ts';
 import { PreparedOnServer } from './prepared.ts';
 import { ServerLogin } from './server-login.ts';
+import { secureServer, type ServerTls } from './server-tls.ts';
 import { SettingsSet } from './settings-set.ts';
 import { NOTHING_REPORTED, reportedParameters } from './reported.ts';
 
@@ -66,6 +67,8 @@ export interface OpenRequest {
   readonly term: number;
   readonly parameters: ReadonlyMap<string, string>;
   readonly credential: ScramCredential;
+  /** Null: in the clear. */
+  readonly tls: ServerTls | null;
   readonly timeoutMs: number;
   /** Gives up the attempt: a server that hangs must not hold what could go elsewhere. */
   readonly signal?: AbortSignal;
@@ -124,6 +127,7 @@ export class ServerConnection implements FrameHandler {
   owner: ServerConnectionOwner | null = null;
   readonly #scanner: FrameScanner;
   #login: { exchange: ServerLogin; done: (error: Error | null) => void } | null = null;
+  readonly #tls: ServerTls | null;
   #lost: Error | null = null;
   #isMidRow = false;
 
@@ -132,6 +136,7 @@ export class ServerConnection implements FrameHandler {
     this.role = request.role;
     this.term = request.term;
     this.address = request.address;
+    this.#tls = request.tls;
     this.socket = socket;
     this.out = new ByteSink(socket);
     this.#scanner = new FrameScanner(this, {
@@ -155,13 +160,14 @@ export class ServerConnection implements FrameHandler {
   }
 
   static async #open(request: OpenRequest): Promise<ServerConnection> {
-    const socket = dial(request.address);
-    const connection = new ServerConnection(request, socket);
-    const exchange = new ServerLogin(request.credential);
-    const timer = setTimeout(() => socket.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
-    const abandon = (): void => void socket.destroy(new Error('the topology has changed'));
+    const raw = dial(request.address);
+    const timer = setTimeout(() => raw.destroy(new Error('the server did not answer the login in time')), request.timeoutMs);
+    const abandon = (): void => void raw.destroy(new Error('the topology has changed'));
     request.signal?.addEventListener('abort', abandon);
     try {
+      const socket = request.tls === null ? raw : await secureServer(raw, request.tls);
+      const connection = new ServerConnection(request, socket);
+      const exchange = new ServerLogin(request.credential);
       await new Promise<void>((resolve, reject) => {
         connection.#login = { exchange, done: error => (error === null ? resolve() : reject(error)) };
         socket.on('data', chunk => connection.#onData(chunk as Buffer));
@@ -170,17 +176,17 @@ export class ServerConnection implements FrameHandler {
         socket.on('drain', () => connection.owner?.onDrain(connection));
         socket.write(startupMessage(request.parameters));
       });
+      connection.parameters = reportedParameters(NOTHING_REPORTED, exchange.parameters);
+      connection.key = exchange.key;
+      connection.salt = exchange.salt;
+      return connection;
     } catch (error) {
-      socket.destroy();
+      raw.destroy();
       throw error;
     } finally {
       clearTimeout(timer);
       request.signal?.removeEventListener('abort', abandon);
     }
-    connection.parameters = reportedParameters(NOTHING_REPORTED, exchange.parameters);
-    connection.key = exchange.key;
-    connection.salt = exchange.salt;
-    return connection;
   }
 
   /** A part of a row was passed on, and the rest has not come. */
@@ -248,21 +254,27 @@ export class ServerConnection implements FrameHandler {
     if (key === null) return Promise.resolve();
     this.cancelling += 1;
     return new Promise(resolve => {
-      const socket = dial(this.address);
+      const raw = dial(this.address);
       // A server that has not taken note in time may do so later: the connection must not meet another client then.
-      socket.setTimeout(timeoutMs, () => {
+      raw.setTimeout(timeoutMs, () => {
         this.destroy(new Error('the server did not take a cancel request in time'));
-        socket.destroy();
+        raw.destroy();
       });
-      socket.on('error', () => socket.destroy());
-      socket.on('close', () => {
+      raw.on('error', () => raw.destroy());
+      raw.on('close', () => {
         this.cancelling -= 1;
         if (this.cancelling === 0) this.onQuiet?.();
         if (this.cancelling === 0) this.onQuiet = null;
         resolve();
       });
-      socket.on('connect', () => socket.write(cancelRequest(key)));
-      socket.resume();
+      const send = (socket: Socket): void => {
+        socket.on('error', () => raw.destroy());
+        socket.on('close', () => raw.destroy());
+        socket.write(cancelRequest(key));
+        socket.resume();
+      };
+      if (this.#tls === null) raw.on('connect', () => send(raw));
+      else secureServer(raw, this.#tls).then(send, () => raw.destroy());
     });
   }
 

@@ -91,7 +91,7 @@ export class ServerWatch implements ServerConnectionOwner {
   }
 
   async #open(): Promise<ServerConnection> {
-    const connection = await openAsRouter(this.address, this.#options, this.id);
+    const connection = await openAsRouter(this.address, this.#options, { member: this.id });
     if (this.#ended) {
       connection.end();
       throw new Error('the watch has ended');

@@ -103,6 +103,7 @@ class MemberService {
       events: this.#events,
       secrets,
       settings: config.settings,
+      machineTls: config.machineTls,
       router: () => this.#routers.address ?? config.settings,
       newMembers: { where: 'elsewhere' },
       status: () => this.#status(),

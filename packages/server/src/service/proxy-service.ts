@@ -8,12 +8,13 @@ import { ProxyProcess } from '../supervisor/proxy-process.ts';
 import { RouterSettings } from '../supervisor/router-settings.ts';
 import { readSecrets } from '../supervisor/secrets.ts';
 import { tlsMaterial } from '../supervisor/tls.ts';
+import type { ServerTls } from '../proxy/server-tls.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import type { ServiceContext } from './member-service.ts';
 import { openStore } from './open-store.ts';
 import { pause } from './pause.ts';
 import { ROUTERS, type RouterWord } from './routers.ts';
-import type { ServiceSettings } from './settings.ts';
+import { readTls, type ServiceSettings } from './settings.ts';
 
 /** How often a router says how it is, at least; the answer also shows how old its view of the cluster is. */
 const WORD_INTERVAL_MS = 250;
@@ -38,7 +39,7 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext,
 }
 
 async function serve(
-  { name, file, settings, viewTtlMs }: ServiceSettings,
+  { name, file, settings, viewTtlMs, machineTls }: ServiceSettings,
   { stop, say, log }: Pick<ServiceContext, 'stop' | 'say' | 'log'>,
   store: EtcdStore,
   routerPassword: string,
@@ -46,13 +47,14 @@ async function serve(
   reload: () => ServiceSettings,
 ): Promise<void> {
   const tls = await tlsMaterial(settings, paths.tls, Date.now());
+  const serverTls = (): ServerTls | null => (machineTls ? readTls(machineTls) : null);
   let drained: string | null = null;
   const onEvent = (event: EventDraft): void => {
     log.event(event);
     store.tell(name, event);
   };
   const proxy = new ProxyProcess({
-    proxy: proxyOptions(settings, settings.port, routerPassword, tls),
+    proxy: proxyOptions(settings, settings.port, routerPassword, tls, serverTls()),
     failover: settings.failover,
     membersDirectory: null,
     viewTtlMs,
@@ -69,7 +71,7 @@ async function serve(
     await store.notify(ROUTERS, name, word).catch(() => undefined);
     proxy.confirmView(performance.now() - store.contactAtMs);
   };
-  const routerSettings = new RouterSettings({ settings, port: settings.port, routerPassword, tlsDirectory: paths.tls, onEvent });
+  const routerSettings = new RouterSettings({ settings, port: settings.port, routerPassword, tlsDirectory: paths.tls, serverTls, onEvent });
   onReload(file, stop, cause => void routerSettings.reload(proxy, () => reload().settings, cause));
   try {
     await proxy.listening;

@@ -33,11 +33,11 @@ export type ServerCheck =
 /** Goes to one server as the router's role. Never rejects. */
 export async function checkServer(
   address: Address,
-  { router, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'connectTimeoutMs'>,
+  { router, serverTls, connectTimeoutMs }: Pick<ProxyOptions, 'router' | 'serverTls' | 'connectTimeoutMs'>,
 ): Promise<ServerCheck> {
   const server = addressName(address);
   try {
-    const connection = await openAsRouter(address, { router, connectTimeoutMs }, server);
+    const connection = await openAsRouter(address, { router, serverTls, connectTimeoutMs }, { member: server });
     const timer = setTimeout(() => connection.destroy(new Error('it did not answer in time')), connectTimeoutMs);
     try {
       const [secrets] = await connection.ask(ASK_SECRETS);

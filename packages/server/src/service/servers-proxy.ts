@@ -100,7 +100,7 @@ function hear(said: FromProxy, say: (message: string) => void, fail: (error: Err
 }
 
 function optionsOf({ settings, router }: ServersProxyConfig, tls: TlsMaterial | null, secrets: SecretSource): ProxyOptions {
-  return { ...proxyOptions(settings, settings.port, router.password, tls), router, secrets };
+  return { ...proxyOptions(settings, settings.port, router.password, tls, null), router, secrets };
 }
 
 function tlsOf({ settings }: ServersProxyConfig): Promise<TlsMaterial | null> {

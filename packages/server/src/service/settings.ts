@@ -96,6 +96,11 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
   };
 }
 
+/** The texts of this machine's certificate as they are now. Throws `bad-config`. */
+export function readTls({ ca, cert, key }: TlsFiles): TlsFiles {
+  return { ca: textOf(ca), cert: textOf(cert), key: textOf(key) };
+}
+
 function parseShared(shared: Record<string, unknown>, file: string): Settings {
   const result = parseSettings(shared);
   if (result.ok) return result.settings;

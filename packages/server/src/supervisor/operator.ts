@@ -15,6 +15,7 @@ import { StatusSamples } from '../api/status-samples.ts';
 import type { MemberStatus, StatusDocument, StatusSample } from '../api/types.ts';
 import type { StatementSample } from '@understudy/core/routing';
 import { withConnection } from '../postgres/connection.ts';
+import type { TlsSources } from '../postgres/tls-files.ts';
 import { SUPERUSER } from '../postgres/credentials.ts';
 import type { CurrentStore } from '../store/current.ts';
 import { Tour } from '../tour/tour.ts';
@@ -33,6 +34,8 @@ export interface OperatorPorts {
   readonly events: EventLog;
   readonly secrets: Secrets;
   readonly settings: Settings;
+  /** This machine's certificate, where servers are on others; null: nothing there is encrypted. */
+  readonly machineTls: TlsSources | null;
   /** Where clients connect. */
   readonly router: () => { readonly host: string; readonly port: number };
   /** Where a new member goes: on this machine, past the ports that are taken; or on a machine of its own, which a person must start. */
@@ -185,7 +188,7 @@ export class Operator implements ClusterFacade {
     const primary = this.status().members.find(m => m.role === 'primary');
     if (!primary || this.state().paused) return;
     const { host, port } = primary;
-    const endpoint = { host, port, password: this.#ports.secrets.superuser };
+    const endpoint = { host, port, password: this.#ports.secrets.superuser, tls: this.#ports.machineTls };
     await withConnection(endpoint, { deadlineMs: CHECKPOINT_DEADLINE_MS }, c => c.query('CHECKPOINT')).catch(() => undefined);
   }
 

@@ -1,15 +1,23 @@
 import type { Settings } from '@understudy/core/cluster';
 import { ROUTER_ROLE } from '../postgres/credentials.ts';
 import type { TlsMaterial } from '../proxy/client-tls.ts';
+import type { ServerTls } from '../proxy/server-tls.ts';
 import { DEFAULT_PROXY_OPTIONS, type ProxyOptions } from '../proxy/options.ts';
 
 /** The proxy's options as the cluster's settings say them. */
-export function proxyOptions(settings: Settings, port: number, routerPassword: string, tls: TlsMaterial | null): ProxyOptions {
+export function proxyOptions(
+  settings: Settings,
+  port: number,
+  routerPassword: string,
+  tls: TlsMaterial | null,
+  serverTls: ServerTls | null,
+): ProxyOptions {
   return {
     ...DEFAULT_PROXY_OPTIONS,
     host: settings.host,
     port,
     tls,
+    serverTls,
     router: { user: ROUTER_ROLE, password: routerPassword, database: 'postgres' },
     consistency: settings.consistency,
     maxLagMs: settings.routing.maxLagMs,

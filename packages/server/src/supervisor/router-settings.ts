@@ -4,6 +4,7 @@ import type { ReloadCause } from '../settings/reloads.ts';
 import { draft } from './member-process.ts';
 import { proxyOptions } from './proxy-options.ts';
 import type { ProxyProcess } from './proxy-process.ts';
+import type { ServerTls } from '../proxy/server-tls.ts';
 import { tlsMaterial } from './tls.ts';
 
 export interface RouterSettingsRequest {
@@ -12,6 +13,8 @@ export interface RouterSettingsRequest {
   readonly port: number;
   readonly routerPassword: string;
   readonly tlsDirectory: string;
+  /** By what it knows the servers; read again each time. Null: it speaks to them in the clear. */
+  readonly serverTls: () => ServerTls | null;
   readonly onEvent: (event: EventDraft) => void;
 }
 
@@ -37,11 +40,11 @@ export class RouterSettings {
   }
 
   async #reload(proxy: ProxyProcess, settings: Settings, cause: ReloadCause): Promise<void> {
-    const { port, routerPassword, tlsDirectory, onEvent } = this.#request;
+    const { port, routerPassword, tlsDirectory, serverTls, onEvent } = this.#request;
     const told = describeChange(settingsChange(this.#settings, settings));
     // The files that settings name may be others though the settings are the same: whoever asks wants them read again.
     if (told === null && cause === 'file') return;
-    proxy.reload(proxyOptions(settings, port, routerPassword, await tlsMaterial(settings, tlsDirectory, Date.now())));
+    proxy.reload(proxyOptions(settings, port, routerPassword, await tlsMaterial(settings, tlsDirectory, Date.now()), serverTls()));
     this.#settings = settings;
     onEvent(draft('settings-reloaded', null, told ?? 'The router has read its settings and certificates again.'));
   }

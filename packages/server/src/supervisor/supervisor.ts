@@ -74,6 +74,7 @@ export class Supervisor {
       port: cluster.ports.router,
       routerPassword: cluster.secrets.router,
       tlsDirectory: cluster.paths.tls,
+      serverTls: () => null,
       onEvent: event => this.#say(event),
     });
     this.whenStopped = new Promise(resolve => {
@@ -84,6 +85,7 @@ export class Supervisor {
       events: this.#events,
       secrets: cluster.secrets,
       settings: options.settings,
+      machineTls: null,
       router: () => ({ host: options.settings.host, port: cluster.ports.router }),
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
@@ -289,7 +291,7 @@ export class Supervisor {
     const { settings } = this.#options;
     const tls = await tlsMaterial(settings, paths.tls, Date.now());
     this.#proxy = new ProxyProcess({
-      proxy: proxyOptions(settings, ports.router, secrets.router, tls),
+      proxy: proxyOptions(settings, ports.router, secrets.router, tls, null),
       failover: settings.failover,
       viewTtlMs: null,
       membersDirectory: paths.members,

@@ -1,11 +1,28 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clone, installTls, PostgresServer, type TlsSources } from '../../src/postgres/index.ts';
 import { createAuthority, issueMachineCertificate, type CertifiedKey } from '../../src/certificates/authority.ts';
+import { ProxyServer } from '../../src/proxy/proxy-server.ts';
+import { openAsRouter } from '../../src/proxy/router-connection.ts';
+import { ManualTopology, openTopology, optionsWith } from './proxy-fixture.ts';
 import { type Bench, CREDENTIALS, eventually, type Member, openBench, sql, startPrimary } from './postgres-fixture.ts';
+
+/** As libpq asks for it: on a connection of its own. */
+async function cancel(client: pg.Client, port: number): Promise<void> {
+  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
+  const request = Buffer.alloc(16);
+  for (const [i, value] of [16, 80877102, processID, secretKey].entries()) request.writeInt32BE(value, i * 4);
+  const socket = connect(port, '127.0.0.1');
+  const closed = once(socket, 'close');
+  socket.end(request);
+  socket.resume();
+  await closed;
+}
 
 // Replication between machines: who streams shows a certificate of the cluster, and asks for one.
 describe('streaming with certificates', () => {
@@ -66,16 +83,18 @@ describe('streaming with certificates', () => {
   });
 
   test.each([
-    ['without TLS', undefined],
-    ['with TLS and no certificate', { rejectUnauthorized: false }],
-  ])('the password of replication alone, stolen, opens nothing: %s', async (_how, ssl) => {
+    ['without TLS', undefined, 'true'],
+    ['with TLS and no certificate', { rejectUnauthorized: false }, 'true'],
+    ['with TLS and no certificate, by way of a database', { rejectUnauthorized: false }, 'database'],
+    ['with TLS and no certificate, for a query', { rejectUnauthorized: false }, undefined],
+  ])('the password of replication alone, stolen, opens nothing: %s', async (_how, ssl, replication) => {
     const stolen = {
       host: '127.0.0.1',
       port: primary.spec.settings.port,
       user: 'understudy_replication',
       password: CREDENTIALS.replication,
     };
-    const thief = new pg.Client({ ...stolen, ssl, replication: 'true' } as pg.ClientConfig);
+    const thief = new pg.Client({ ...stolen, database: 'postgres', ssl, ...(replication ? { replication } : {}) } as pg.ClientConfig);
     thief.on('error', () => undefined);
     await expect(thief.connect()).rejects.toThrow(/pg_hba|certificate/);
   });
@@ -93,6 +112,49 @@ describe('streaming with certificates', () => {
     } as pg.ClientConfig);
     stranger.on('error', () => undefined);
     await expect(stranger.connect()).rejects.toThrow();
+  });
+
+  test('a router reaches the servers over TLS, and cancels over it too', async () => {
+    const { cert, key } = await issueMachineCertificate(authority, '127.0.0.1', Date.now());
+    const topology = new ManualTopology(openTopology(1, primary, [replica]));
+    const proxy = new ProxyServer(optionsWith({ serverTls: { ca: authority.cert, cert, key } }), topology);
+    const { port } = await proxy.start();
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: CREDENTIALS.superuser, database: 'postgres' });
+    await client.connect();
+    try {
+      const { rows } = await client.query('/* understudy:primary */ select ssl from pg_stat_ssl where pid = pg_backend_pid()');
+      expect(rows).toEqual([{ ssl: true }]);
+      const routers =
+        "select bool_and(ssl) as ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'understudy router'";
+      expect(await sql(primary, routers)).toEqual([{ ssl: true }]);
+      const sleeping = client.query('/* understudy:primary */ select pg_sleep(60)');
+      const slept = sleeping.then(
+        () => 'to the end',
+        (error: { code?: string }) => error.code,
+      );
+      await eventually(
+        async () =>
+          (
+            await sql(
+              primary,
+              "select count(*)::int as n from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid()",
+            )
+          )[0]?.['n'] === 1,
+        'the statement runs',
+      );
+      await cancel(client, port);
+      expect(await slept).toBe('57014');
+    } finally {
+      await client.end();
+      await proxy.stop();
+    }
+  });
+
+  test('a router takes no server that has a certificate of another authority', async () => {
+    const other = await createAuthority('other', Date.now());
+    const { cert, key } = await issueMachineCertificate(other, '127.0.0.1', Date.now());
+    const options = optionsWith({ serverTls: { ca: other.cert, cert, key } });
+    await expect(openAsRouter({ host: '127.0.0.1', port: primary.spec.settings.port }, options)).rejects.toThrow(/certificate|verify/);
   });
 
   test('a renewed certificate is taken over while the servers run', async () => {

@@ -60,6 +60,7 @@ export class EtcdGateway {
   readonly #options: EtcdOptions;
   readonly #agent: HttpAgent;
   #endpoints: readonly string[];
+  readonly #streams = new Set<EtcdStream>();
   #token: string | null = null;
   #closed = false;
 
@@ -95,9 +96,12 @@ export class EtcdGateway {
     const end = (error: Error): void => {
       if (ended) return;
       ended = true;
+      this.#streams.delete(stream);
       request.destroy();
       handlers.onEnd(error);
     };
+    const stream: EtcdStream = { endpoint, close: end };
+    this.#streams.add(stream);
     request.on('error', end);
     request.on('socket', socket => socket.setKeepAlive(true, 1000));
     request.on('response', response => {
@@ -109,12 +113,13 @@ export class EtcdGateway {
       readLines(response, line => ended || handlers.onLine(line), end);
     });
     request.end(JSON.stringify(body));
-    return { endpoint, close: end };
+    return stream;
   }
 
-  /** From now on this node is asked after the others. */
+  /** From now on this node is asked after the others. A stream there is as silent as the node, and would not end by itself for a long time. */
   demote(endpoint: string): void {
     this.#endpoints = [...this.#endpoints.filter(each => each !== endpoint), endpoint];
+    for (const stream of this.#streams) if (stream.endpoint === endpoint) stream.close(new Error(`${endpoint} does not answer`));
   }
 
   close(): void {

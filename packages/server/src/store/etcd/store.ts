@@ -22,7 +22,8 @@ const LEASE_TTL_S = 5;
 /** A watch that has not shown a write of ours after so many attempts' time is stuck (at a node that lost the others), and is replaced. */
 const WATCH_LAG_ATTEMPTS = 2;
 const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 1000;
+/** Nodes that have just lost their leader refuse until they have another one, and a failover waits for that. */
+const LAST_RETRY_MS = 250;
 /** Events of ours that wait to be told while the store is away. */
 const NEWS_LIMIT = 1000;
 
