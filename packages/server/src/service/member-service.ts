@@ -139,10 +139,13 @@ class MemberService {
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
   }
 
-  /** A primary that is stopped on purpose hands over first, so that clients wait for a moment instead of an election. Where nobody can take over, it just stops. */
+  /**
+   * A primary that is stopped on purpose hands over first, so that clients wait for a moment instead of an election. Whether a replica may take over
+   * is decided by its agent (in async durability none is in the cohort); where none may, it just stops.
+   */
   async #handOver(): Promise<void> {
     const { primary, members } = this.#status();
-    const hasSuccessor = members.some(({ role, state, inCohort }) => role === 'replica' && state === 'running' && inCohort);
+    const hasSuccessor = members.some(({ role, state }) => role === 'replica' && state === 'running');
     if (primary !== this.#config.name || !hasSuccessor) return;
     await this.#operator
       .perform({ kind: 'switchover', to: null }, HAND_OVER_MS)
