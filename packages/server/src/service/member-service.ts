@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
-import { LagClock, type Topology, topologyOf } from '@understudy/core/routing';
+import { drainingIntent, LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import type { Log } from '../log/log.ts';
@@ -178,8 +178,9 @@ class MemberService {
   }
 
   /** When every router has said so, or there is none. */
-  #noteDrained({ intent }: ClusterState): void {
-    if (intent?.kind !== 'switchover' || intent.id === this.#toldDrained || !this.#routers.haveDrained(intent.id)) return;
+  #noteDrained(state: ClusterState): void {
+    const intent = drainingIntent(state);
+    if (intent === null || intent.id === this.#toldDrained || !this.#routers.haveDrained(intent.id)) return;
     this.#toldDrained = intent.id;
     this.#member?.drained(intent.id);
   }
