@@ -35,7 +35,7 @@ function isOpen(state: ClusterState, rule: Rule, report: MemberReport | undefine
 
 function candidateOf(state: ClusterState, rule: Rule, spec: MemberSpec, reports: HeardReports, scope: RestartScope): RestartCandidate {
   const report = reports.get(spec.id);
-  const detail = report === undefined ? 'not heard of' : troubleOf(state, rule, spec, report);
+  const detail = report === undefined ? 'not heard of' : (unknownOf(scope, report) ?? troubleOf(state, rule, spec, report));
   return {
     id: spec.id,
     isDue: report !== undefined && isDue(scope, report),
@@ -46,6 +46,11 @@ function candidateOf(state: ClusterState, rule: Rule, spec: MemberSpec, reports:
     limits: report?.limits ?? null,
     knowsLimits: hasReplayedStart(report, reports.get(rule.primary)),
   };
+}
+
+/** What its agent has not said yet, without which it cannot be told whether it is due. */
+function unknownOf(scope: RestartScope, report: MemberReport): string | null {
+  return scope.kind === 'pending' && report.pendingRestart === undefined ? 'not looked into yet' : null;
 }
 
 /** Null when the member does what it should. */
