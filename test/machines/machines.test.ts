@@ -85,5 +85,28 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       await until('strong reads again', async () => ((await answers('')) ? true : null));
       await machines.whenHealthy();
     }, 240_000);
+
+    it('servers are restarted one after the other, asked of any member', async () => {
+      const before = await machines.whenHealthy();
+      const outcome = await machines.command(0, 'restart', '--all');
+      expect(outcome).toMatchObject({ code: 0 });
+      const after = await machines.whenHealthy();
+      expect(after.term).toBe(before.term + 1);
+      const pids = (status: typeof after): readonly unknown[] => status.members.map(({ id, postmasterPid }) => [id, postmasterPid]);
+      for (const life of pids(before)) expect(pids(after)).not.toContainEqual(life);
+    }, 180_000);
+
+    it('a member moves to another machine and leads there if it led; asked again, there is nothing left to do', async () => {
+      const before = await machines.whenHealthy();
+      const old = primaryOf(before).id;
+      const asked = machines.members.findIndex(address => address !== machines.addressOf(old));
+      machines.startSpare();
+      expect(await machines.command(asked, 'move', old, 'n4')).toMatchObject({ code: 0 });
+      expect(await machines.whenEnded(machines.addressOf(old))).toBe(0);
+      const after = await machines.whenStatus('n4 in its place', s => s.verdict === 'healthy' && s.primary === 'n4', 90_000, [asked]);
+      const stayed = before.members.map(({ id }) => id).filter(id => id !== old);
+      expect(after.members.map(({ id }) => id).sort()).toEqual([...stayed, 'n4'].sort());
+      expect(await machines.command(asked, 'move', old, 'n4')).toMatchObject({ code: 0 });
+    }, 180_000);
   },
 );

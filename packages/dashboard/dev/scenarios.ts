@@ -187,6 +187,7 @@ async function operate(
     }
     case 'restart':
     case 'upgrade':
+    case 'move':
     case 'shutdown':
       throw new UnderstudyError('intent-refused', { why: 'This cluster is a picture only.' });
     default:

@@ -103,6 +103,17 @@ export const ERRORS = {
     action: 'See `understudy status`. When that is settled, run the same command again: it goes on where it stopped.',
     exit: 'refused',
   },
+  'move-refused': {
+    message: '{why}',
+    action: 'See `understudy status`. When that is settled, run the same command again: it goes on where it stopped.',
+    exit: 'refused',
+  },
+  'no-other-machine': {
+    message: 'All members of this cluster run on this machine, so there is no other to move {id} to.',
+    action:
+      'A cluster on several machines begins with `understudy init`, see docs/operating/three-machines.md. For another disk: `understudy replica add`, then `understudy replica remove {id}`.',
+    exit: 'refused',
+  },
   'different-major': {
     message: '{member} runs PostgreSQL {running}, and PostgreSQL {installed} is installed there.',
     action:

@@ -105,7 +105,9 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
   app.get('/events', c => events(c, facade, options.keepAliveMs ?? KEEP_ALIVE_MS));
   app.get('/plan', c => {
     const query = check(planQuery, c.req.query());
-    const request = plannedRequest(query.kind, existing(facade, query.member), query);
+    // One that has moved is no member any more.
+    const member = query.kind === 'move' ? (query.member ?? null) : existing(facade, query.member);
+    const request = plannedRequest(query.kind, member, query);
     return c.json(planOperation(facade, request));
   });
   const meter = new FailoverMeter(facade);
@@ -131,7 +133,7 @@ function publicStatus(status: StatusDocument): StatusDocument {
 function plannedRequest(
   kind: OperationRequest['kind'],
   member: string | null,
-  { acceptDataLoss, all }: { readonly acceptDataLoss?: string | undefined; readonly all?: string | undefined },
+  { acceptDataLoss, all, to }: Readonly<Partial<Record<'acceptDataLoss' | 'all' | 'to', string | undefined>>>,
 ): OperationRequest {
   switch (kind) {
     case 'switchover':
@@ -143,6 +145,9 @@ function plannedRequest(
       return { kind, id: member };
     case 'restart':
       return restartRequest(member, all === 'true');
+    case 'move':
+      if (member === null || to === undefined) throw new UnderstudyError('bad-request', { why: 'member or to is missing' });
+      return { kind, from: member, to };
     case 'add-replica':
     case 'pause':
     case 'resume':

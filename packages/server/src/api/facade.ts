@@ -12,6 +12,8 @@ export type OperationRequest =
   | { readonly kind: 'add-replica' }
   | { readonly kind: 'remove-replica'; readonly id: MemberId }
   | RestartRequest
+  /** The member `to`, on another machine, takes the place of `from`. */
+  | { readonly kind: 'move'; readonly from: MemberId; readonly to: MemberId }
   | { readonly kind: 'shutdown' };
 
 /** Servers that are to be started anew, one after the other. */

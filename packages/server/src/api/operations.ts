@@ -4,13 +4,15 @@ import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import type { ClusterFacade, OperationRequest, RestartRequest } from './facade.ts';
 import { refuseCrossSite, requireToken } from './guard.ts';
-import { failoverBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
+import { failoverBody, moveBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
 
 /** Bodies are a name and a number or two. */
 const BODY_LIMIT_BYTES = 16 * 1024;
 
 /** How long an answer is waited for when the caller does not say. A new replica is a copy of all data, a restart one of every server. */
 const TIMEOUT_MS = { operation: 30_000, long: 600_000 } as const;
+
+const LONG: ReadonlySet<OperationRequest['kind']> = new Set(['add-replica', 'restart', 'upgrade', 'move']);
 
 /** Everything that changes the cluster. All of it needs the token and refuses other sites' pages. */
 export function addOperations(app: Hono, facade: ClusterFacade): void {
@@ -42,6 +44,10 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
     const { member, all, timeoutMs } = await bodyOf(c, restartBody);
     return await perform(c, restartRequest(existing(facade, member), all === true), timeoutMs);
   });
+  app.post('/move', ...guards, async c => {
+    const { from, to, timeoutMs } = await bodyOf(c, moveBody);
+    return await perform(c, { kind: 'move', from, to }, timeoutMs);
+  });
   for (const kind of ['pause', 'resume', 'upgrade', 'shutdown'] as const) {
     app.post(`/${kind}`, ...guards, async c => {
       const { timeoutMs } = await bodyOf(c, plainBody);
@@ -57,9 +63,7 @@ export function restartRequest(id: MemberId | null, all: boolean): RestartReques
 }
 
 function defaultTimeoutMs(request: OperationRequest): number {
-  return request.kind === 'add-replica' || request.kind === 'restart' || request.kind === 'upgrade'
-    ? TIMEOUT_MS.long
-    : TIMEOUT_MS.operation;
+  return LONG.has(request.kind) ? TIMEOUT_MS.long : TIMEOUT_MS.operation;
 }
 
 function tooLarge(): never {

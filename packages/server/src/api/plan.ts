@@ -43,6 +43,8 @@ function planned(facade: PlanSources, request: OperationRequest): Planned {
     case 'restart':
     case 'upgrade':
       return { member: null, steps: facade.restartSteps(request).map(restartSentence) };
+    case 'move':
+      return planMove(facade, request.from, request.to);
     case 'shutdown':
       return { member: null, steps: planShutdown(status) };
     default:
@@ -145,6 +147,19 @@ function planResume(status: StatusDocument): readonly string[] {
     ...unwell.map(({ id, state, detail }) => `${id} is ${detail ?? state}: it is seen to.`),
     ...(status.primary === null ? ['There is no primary: a replica is promoted if that is safe.'] : []),
   ];
+}
+
+function planMove(facade: PlanSources, from: MemberId, to: MemberId): Planned {
+  const { members, primary } = facade.status();
+  if (facade.newMembers === 'here') throw new UnderstudyError('no-other-machine', { id: from });
+  const steps = members.some(({ id }) => id === from)
+    ? [
+        `${to} is waited for until it has joined, has a copy of all data, and counts among those that acknowledge.`,
+        ...(primary === from ? [`${to} becomes the primary; ${from} follows it.`] : []),
+        `${from} leaves the cohort, is stopped, its data is deleted and its service ends.`,
+      ]
+    : [`Nothing: ${from} is no member any more.`];
+  return { member: to, steps };
 }
 
 /** Throws `restart-refused`. */

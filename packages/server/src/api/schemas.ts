@@ -248,6 +248,13 @@ export interface RestartBody {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface MoveBody {
+  readonly from: string;
+  readonly to: string;
+  readonly timeoutMs?: number | undefined;
+}
+
+export const moveBody: z.ZodType<MoveBody> = z.strictObject({ from: memberId, to: memberId, timeoutMs });
 export const restartBody: z.ZodType<RestartBody> = z.strictObject({ member: memberId.nullish(), all: z.boolean().optional(), timeoutMs });
 export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
 
@@ -256,11 +263,13 @@ export const planQuery: z.ZodType<{
   member?: string | undefined;
   acceptDataLoss?: 'true' | 'false' | undefined;
   all?: 'true' | 'false' | undefined;
+  to?: string | undefined;
 }> = z.strictObject({
-  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'restart', 'upgrade', 'shutdown']),
+  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'restart', 'upgrade', 'move', 'shutdown']),
   member: memberId.optional(),
   acceptDataLoss: z.enum(['true', 'false']).optional(),
   all: z.enum(['true', 'false']).optional(),
+  to: memberId.optional(),
 });
 
 export const eventsQuery: z.ZodType<{ after?: number | undefined; limit?: number | undefined }> = z.strictObject({

@@ -154,6 +154,16 @@ function addOperations(program: Command, define: Define): void {
   )
     .option('--yes', yes)
     .option(...DRY_RUN);
+  define(
+    program,
+    'move',
+    'Move a member to another machine: one that was started there takes its place, then it is removed.',
+    () => import('./commands/move.ts'),
+  )
+    .argument('<from>', 'the member that goes, e.g. n3')
+    .argument('<to>', 'the member on the other machine, e.g. n4')
+    .option('--yes', yes)
+    .option(...DRY_RUN);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts')).option(...DRY_RUN);
   define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts')).option(...DRY_RUN);
 }

@@ -9,7 +9,7 @@ import {
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import type { HeardReports, RestartStep } from '@understudy/core/failover';
+import type { HeardReports, Move, RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult, RestartRequest } from '../api/facade.ts';
 import { StatusSamples } from '../api/status-samples.ts';
@@ -20,6 +20,7 @@ import { SUPERUSER } from '../postgres/credentials.ts';
 import type { CurrentStore } from '../store/current.ts';
 import { Tour } from '../tour/tour.ts';
 import type { EventLog } from './event-log.ts';
+import { type MemberMovePorts, moveMember } from './member-move.ts';
 import { newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
 import { RollingRestart } from './rolling-restart.ts';
@@ -135,6 +136,8 @@ export class Operator implements ClusterFacade {
       case 'restart':
       case 'upgrade':
         return this.#restarts.run(request, timeoutMs);
+      case 'move':
+        return this.#move(request, timeoutMs);
       case 'shutdown':
         setImmediate(() => this.#ports.stop());
         return this.#done('The cluster is stopping.');
@@ -256,6 +259,21 @@ export class Operator implements ClusterFacade {
     }, `An operator asked to remove ${id}.`);
     await this.#until(() => !this.state().members[id], `The removal of ${id}`, timeoutMs);
     return { message: `${id} was removed; its data is deleted.`, member: id, term: this.status().term };
+  }
+
+  async #move({ from, to }: Move, timeoutMs: number): Promise<OperationResult> {
+    const { newMembers, heard } = this.#ports;
+    if (newMembers.where === 'here') throw new UnderstudyError('no-other-machine', { id: from });
+    if (this.state().paused) throw new UnderstudyError('cluster-paused');
+    if (from === to) throw new UnderstudyError('bad-request', { why: 'a member cannot take its own place' });
+    const ports: MemberMovePorts = {
+      state: () => this.state(),
+      heard,
+      until: (condition, what, limitMs) => this.#until(condition, what, limitMs),
+      switchover: (id, limitMs) => this.#changePrimary({ kind: 'switchover', to: id }, limitMs),
+      remove: (id, limitMs) => this.#removeReplica(id, limitMs),
+    };
+    return await moveMember(ports, { from, to }, timeoutMs);
   }
 
   #requireMember(state: ClusterState, id: MemberId): ClusterState['members'][string] {
