@@ -101,7 +101,8 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       const old = primaryOf(before).id;
       const asked = machines.members.findIndex(address => address !== machines.addressOf(old));
       machines.startSpare();
-      expect(await machines.command(asked, 'move', old, 'n4')).toMatchObject({ code: 0 });
+      const moved = await machines.command(asked, 'move', old, 'n4');
+      expect(moved, moved.stderr).toMatchObject({ code: 0 });
       expect(await machines.whenEnded(machines.addressOf(old))).toBe(0);
       const after = await machines.whenStatus('n4 in its place', s => s.verdict === 'healthy' && s.primary === 'n4', 90_000, [asked]);
       const stayed = before.members.map(({ id }) => id).filter(id => id !== old);

@@ -30,8 +30,12 @@ export function nextMoveStep(state: ClusterState, reports: HeardReports, { from,
     return successor.mayLead
       ? { kind: 'switchover', from, to }
       : { kind: 'refused', why: `${from} leads, and ${to} is marked nofailover.` };
-  const left = view.members.filter(({ id, inCohort, isWell }) => id !== from && inCohort && isWell).length;
-  if (view.protects && left < Math.max(1, view.acks))
-    return { kind: 'refused', why: `Without ${from} fewer replicas would be left than commits wait for (${view.acks}).` };
+  const others = view.members.filter(({ id }) => id !== from);
+  const left = others.filter(({ inCohort, isWell }) => inCohort && isWell).length;
+  const isEnough = !view.protects || left >= Math.max(1, view.acks);
+  const away = others.find(({ isWell }) => !isWell);
+  // After a change of the primary some come back a moment later.
+  if (!isEnough && away !== undefined) return { kind: 'wait', why: `${away.id} is ${away.detail ?? 'not back yet'}` };
+  if (!isEnough) return { kind: 'refused', why: `Without ${from} fewer replicas would be left than commits wait for (${view.acks}).` };
   return { kind: 'remove', member: from };
 }

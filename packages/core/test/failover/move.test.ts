@@ -38,6 +38,12 @@ describe('what a move does next', () => {
     expect(step({ from: 'n2', to: 'n3' })).toEqual({ kind: 'remove', member: 'n2' });
   });
 
+  it('waits for those who come back a moment after the change of the primary', () => {
+    const rule = { ...RULE, primary: 'n3', cohort: [], acks: 0 };
+    const handed = heard(report('n3', primary(), { openTerm: 7 }), report('n1', streaming('n1')), report('n2', streaming('n2')));
+    expect(step(MOVE, { rule }, handed)).toEqual({ kind: 'wait', why: 'n2 is not in the cohort yet' });
+  });
+
   it('is refused where the new member may not lead and would have to', () => {
     const members = { ...stateOf().members, n3: spec('n3', { nofailover: true }) };
     expect(step(MOVE, { members })).toMatchObject({ kind: 'refused' });
