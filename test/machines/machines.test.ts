@@ -48,9 +48,11 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       expect((await machines.command(asked, 'replica', 'add')).code).toBe(6);
     }, 120_000);
 
-    it('G2, G3, G4: under partitions and the loss of the store nothing acknowledged is lost, and losing the store demotes nobody', async () => {
+    it('G2, G3, G4: while the service of the primary is restarted, under partitions and the loss of the store nothing acknowledged is lost, and losing the store demotes nobody', async () => {
       const run = new MachinesRun(machines);
       await run.begin();
+      // A service that is stopped hands over first: by a switchover, of which no client notices anything.
+      expect(await run.restartPrimary()).toEqual({ exitCode: 0, termsPassed: 1, triggers: ['switchover'], unacknowledged: [] });
       for (const fault of SHORT) await run.inflict(fault);
       const report = await run.end();
       expect(report.surprises).toEqual([]);
@@ -83,5 +85,29 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
       await until('strong reads again', async () => ((await answers('')) ? true : null));
       await machines.whenHealthy();
     }, 240_000);
+
+    it('servers are restarted one after the other, asked of any member', async () => {
+      const before = await machines.whenHealthy();
+      const outcome = await machines.command(0, 'restart', '--all');
+      expect(outcome).toMatchObject({ code: 0 });
+      const after = await machines.whenHealthy();
+      expect(after.term).toBe(before.term + 1);
+      const pids = (status: typeof after): readonly unknown[] => status.members.map(({ id, postmasterPid }) => [id, postmasterPid]);
+      for (const life of pids(before)) expect(pids(after)).not.toContainEqual(life);
+    }, 180_000);
+
+    it('a member moves to another machine and leads there if it led; asked again, there is nothing left to do', async () => {
+      const before = await machines.whenHealthy();
+      const old = primaryOf(before).id;
+      const asked = machines.members.findIndex(address => address !== machines.addressOf(old));
+      machines.startSpare();
+      const moved = await machines.command(asked, 'move', old, 'n4');
+      expect(moved, moved.stderr).toMatchObject({ code: 0 });
+      expect(await machines.whenEnded(machines.addressOf(old))).toBe(0);
+      const after = await machines.whenStatus('n4 in its place', s => s.verdict === 'healthy' && s.primary === 'n4', 90_000, [asked]);
+      const stayed = before.members.map(({ id }) => id).filter(id => id !== old);
+      expect(after.members.map(({ id }) => id).sort()).toEqual([...stayed, 'n4'].sort());
+      expect(await machines.command(asked, 'move', old, 'n4')).toMatchObject({ code: 0 });
+    }, 180_000);
   },
 );

@@ -20,6 +20,8 @@ export class Machines {
   readonly network: Network;
   readonly etcd: readonly string[];
   readonly members: readonly string[];
+  /** A machine for a member more, n4, on which nothing runs until `startSpare`. */
+  readonly spare: string;
   readonly proxies: readonly string[];
   readonly #services = new Map<string, ChildProcess>();
   readonly #environment: NodeJS.ProcessEnv;
@@ -34,6 +36,7 @@ export class Machines {
     this.clocks = clocks === 'own-clocks' ? new Clocks(join(this.network.directory, 'clocks')) : null;
     this.etcd = [11, 12, 13].map(n => this.network.address(n));
     this.members = [21, 22, 23].map(n => this.network.address(n));
+    this.spare = this.network.address(24);
     this.proxies = [31, 32].map(n => this.network.address(n));
   }
 
@@ -73,7 +76,7 @@ export class Machines {
   /** `understudy …` against the API of a member. */
   command(member: number, ...args: string[]): ReturnType<typeof run> {
     const env = { UNDERSTUDY_TOKEN: this.#token, NODE_EXTRA_CA_CERTS: join(this.#files(this.members[member]!), 'ca.crt'), NO_COLOR: '1' };
-    return run(process.execPath, [BIN, ...args, '--url', this.#api(member)], { env, limitMs: 60_000 });
+    return run(process.execPath, [BIN, ...args, '--url', this.#api(member)], { env, limitMs: 120_000 });
   }
 
   /** The status as the member of that number tells it; null when it does not answer. */
@@ -145,6 +148,11 @@ export class Machines {
     );
   }
 
+  startSpare(): void {
+    this.network.add(this.spare);
+    this.startService(this.spare);
+  }
+
   /** Stops what runs on this machine as its unit file would; resolves with its exit code. */
   stopService(address: string): Promise<number | null> {
     const service = this.#services.get(address)!;
@@ -183,7 +191,14 @@ export class Machines {
 
   async #start(): Promise<void> {
     const out = join(this.network.directory, 'machines');
-    const lists = ['--etcd', this.etcd.join(','), '--members', this.members.join(','), '--proxies', this.proxies.join(',')];
+    const lists = [
+      '--etcd',
+      this.etcd.join(','),
+      '--members',
+      [...this.members, this.spare].join(','),
+      '--proxies',
+      this.proxies.join(','),
+    ];
     const init = await run(process.execPath, [BIN, 'init', ...lists, '--out', out, '--data-dir', join(this.network.directory, 'data')]);
     if (init.code !== 0) throw new Error(`init ended with ${init.code}: ${init.stderr}`);
     mkdirSync(join(this.network.directory, 'data'), { mode: 0o755 });
@@ -200,7 +215,7 @@ export class Machines {
 
   #commandOf(address: string): readonly string[] {
     if (this.etcd.includes(address)) return ['etcd', '--config-file', 'etcd.yaml'];
-    const kind = this.members.includes(address) ? 'member' : 'proxy';
+    const kind = this.proxies.includes(address) ? 'proxy' : 'member';
     return [process.execPath, BIN, kind, '--config', `${kind}.yaml`];
   }
 

@@ -18,6 +18,15 @@ export interface MachinesReport {
   readonly surprises: readonly string[];
 }
 
+/** What a planned restart of the primary's service was like. */
+export interface RestartReport {
+  readonly exitCode: number | null;
+  readonly termsPassed: number;
+  readonly triggers: readonly HistoryAnswer['terms'][number]['trigger'][];
+  /** What clients had to be told an error for. */
+  readonly unacknowledged: History['appends'];
+}
+
 /** Writers and readers on the machines, and one fault after the other; then what was seen is held against what is there. */
 export class MachinesRun {
   readonly #machines: Machines;
@@ -49,6 +58,25 @@ export class MachinesRun {
     await end(machines, scene);
     const after = await machines.whenHealthy(120_000);
     this.#faults.push({ fault, termsPassed: after.term - before.term, atMs, endedAtMs });
+  }
+
+  /** The primary's service is stopped as its unit would stop it, and started again when another member leads. */
+  async restartPrimary(): Promise<RestartReport> {
+    const machines = this.#machines;
+    const before = await machines.whenHealthy(120_000);
+    const old = primaryOf(before).id;
+    const seen = this.#workload.appends.length;
+    const exitCode = await machines.stopService(machines.addressOf(old));
+    await machines.whenStatus('another primary', ({ primary }) => primary !== null && primary !== old);
+    machines.startService(machines.addressOf(old));
+    const after = await machines.whenHealthy(120_000);
+    const terms = (await machines.history()).filter(({ term }) => term > before.term);
+    return {
+      exitCode,
+      termsPassed: after.term - before.term,
+      triggers: terms.map(({ trigger }) => trigger),
+      unacknowledged: this.#workload.appends.slice(seen).filter(({ outcome }) => outcome !== 'acknowledged'),
+    };
   }
 
   async end(): Promise<MachinesReport> {

@@ -84,6 +84,10 @@ export class FakeCluster implements ClusterFacade {
     this.#reads.set(this.primary, (this.#reads.get(this.primary) ?? 0) + Math.round((this.readRate * ms * 0.004) / 1000));
   }
 
+  restartSteps(): readonly [] {
+    return [];
+  }
+
   status(): StatusDocument {
     const cohort = [...this.members].filter(([, member]) => member.inCohort).map(([id]) => id);
     const acks = cohort.length > 0 ? 1 : 0;

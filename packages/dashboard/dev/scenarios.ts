@@ -185,6 +185,9 @@ async function operate(
       takeOver(cluster, from, to, 0, cluster.term);
       return done(`${to} is the primary of term ${cluster.term}.`, to);
     }
+    case 'restart':
+    case 'upgrade':
+    case 'move':
     case 'shutdown':
       throw new UnderstudyError('intent-refused', { why: 'This cluster is a picture only.' });
     default:
@@ -193,6 +196,6 @@ async function operate(
 }
 
 function refuse(cluster: FakeCluster, request: Extract<OperationRequest, { kind: 'switchover' | 'failover' | 'remove-replica' }>): void {
-  const { refusal } = planOperation(cluster.status(), request, 'here');
+  const { refusal } = planOperation(cluster, request);
   if (refusal) throw new UnderstudyError(refusal.code, refusal.details);
 }

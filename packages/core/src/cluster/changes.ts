@@ -21,7 +21,7 @@ export function eventsOfChange(before: ClusterState, after: ClusterState, cause:
     tell('term-raised', cause.by, after.proposal.term, { trigger: after.proposal.trigger, noticedMs: after.proposal.noticedMs });
   }
   if (after.rule) tellRule(before.rule, after.rule, tell);
-  tellIntent(before, after, tell);
+  tellIntent(before, after, cause, tell);
   if (!before.paused && after.paused) tell('paused', null, after.rule?.term ?? null);
   if (before.paused && !after.paused) tell('resumed', null, after.rule?.term ?? null);
   for (const id of Object.keys(after.members)) if (!before.members[id]) tell('member-joined', id, null);
@@ -49,15 +49,17 @@ function tellRule(before: Rule | null, after: Rule, tell: Tell): void {
   if (before.acks === 0 && after.acks > 0) tell('protection-regained', after.primary, after.term, inputs);
 }
 
-function tellIntent(before: ClusterState, after: ClusterState, tell: Tell): void {
+const REQUESTED = { switchover: 'switchover-requested', failover: 'failover-requested', restart: 'restart-requested' } as const;
+
+function tellIntent(before: ClusterState, after: ClusterState, cause: ChangeCause, tell: Tell): void {
   const term = after.rule?.term ?? null;
   if (after.intent && after.intent.id !== before.intent?.id) {
-    tell(after.intent.kind === 'switchover' ? 'switchover-requested' : 'failover-requested', after.intent.to, term, {
-      intent: after.intent.id,
-    });
+    const { intent } = after;
+    tell(REQUESTED[intent.kind], intent.kind === 'restart' ? intent.member : intent.to, term, { intent: intent.id });
   }
   if (before.intent && after.intent?.id !== before.intent.id) {
-    const done = term !== null && term > before.intent.fromTerm;
+    // No term begins with a restart: only who took the wish off the list knows.
+    const done = before.intent.kind === 'restart' ? cause.inputs['restarted'] === true : term !== null && term > before.intent.fromTerm;
     tell(done ? 'intent-done' : 'intent-refused', after.rule?.primary ?? null, term, { intent: before.intent.id });
   }
 }

@@ -98,6 +98,28 @@ export const ERRORS = {
     exit: 'refused',
   },
   'intent-refused': { message: '{why}', action: 'Nothing was touched. See `understudy status`.', exit: 'refused' },
+  'restart-refused': {
+    message: '{why}',
+    action: 'See `understudy status`. When that is settled, run the same command again: it goes on where it stopped.',
+    exit: 'refused',
+  },
+  'move-refused': {
+    message: '{why}',
+    action: 'See `understudy status`. When that is settled, run the same command again: it goes on where it stopped.',
+    exit: 'refused',
+  },
+  'no-other-machine': {
+    message: 'All members of this cluster run on this machine, so there is no other to move {id} to.',
+    action:
+      'A cluster on several machines begins with `understudy init`, see docs/operating/three-machines.md. For another disk: `understudy replica add`, then `understudy replica remove {id}`.',
+    exit: 'refused',
+  },
+  'different-major': {
+    message: '{member} runs PostgreSQL {running}, and PostgreSQL {installed} is installed there.',
+    action:
+      'A minor version only needs a restart; data of one major version is of no use to another. Put the programs of PostgreSQL {running} back, or make a new cluster and move the data (pg_dumpall, or logical replication).',
+    exit: 'refused',
+  },
   'would-lose-data': {
     message: 'No member is known to hold every acknowledged write: {why}.',
     action: 'Bring back {missing}, or accept the loss: `understudy failover --accept-data-loss`.',

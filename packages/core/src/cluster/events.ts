@@ -35,6 +35,7 @@ export const EVENT_KINDS = {
   'protection-regained': 'Commits are again held by a replica before they are acknowledged.',
   'switchover-requested': 'An operator asked for a planned change of the primary.',
   'failover-requested': 'An operator asked for a failover.',
+  'restart-requested': 'An operator asked for the restart of a server.',
   'intent-refused': "An operator's wish was refused, and nothing was touched.",
   'intent-done': "An operator's wish was fulfilled.",
   paused: 'No automatic action is taken from now on.',

@@ -3,6 +3,7 @@ export * from './config.ts';
 export * from './lsn.ts';
 export * from './member.ts';
 export * from './nearest.ts';
+export * from './postgres-settings.ts';
 export * from './rule.ts';
 export * from './server-report.ts';
 export * from './settings.ts';

@@ -3,6 +3,7 @@ import { parseBytes } from './bytes.ts';
 import { DEFAULT_FAILOVER, type FailoverConfig } from './config.ts';
 import { LOG_LEVELS } from './event-levels.ts';
 import { nearestName } from './nearest.ts';
+import { normalPostgresSettings, POSTGRES_SETTINGS_LIMIT, postgresSettingFault } from './postgres-settings.ts';
 import { CONSISTENCY_LEVELS, REPLICAS_MAX, REPLICAS_MIN, type Settings, TLS_MODES } from './settings.ts';
 
 /** Environment variables and quoted YAML carry numbers as text. */
@@ -58,6 +59,32 @@ const levels = z
     z.record(z.string().min(1, 'must not be empty').max(63, 'is too long'), oneOf(CONSISTENCY_LEVELS), 'must be a map of names to levels'),
   )
   .default({});
+
+/** A map in YAML, or `name=value` parted by commas in the environment. */
+const postgres = z
+  .preprocess(
+    value => {
+      const map = typeof value === 'string' ? Object.fromEntries(words(value).map(assignment)) : value;
+      return typeof map === 'object' && map !== null && !Array.isArray(map) ? normalPostgresSettings(map as Record<string, unknown>) : map;
+    },
+    z
+      .record(z.string(), z.string('must be a text, a number, on or off'), 'must be a map of names to values')
+      .superRefine((map, context) => {
+        const entries = Object.entries(map);
+        if (entries.length > POSTGRES_SETTINGS_LIMIT)
+          context.addIssue({ code: 'custom', message: `has more than ${POSTGRES_SETTINGS_LIMIT} settings` });
+        for (const [name, value] of entries) {
+          const fault = postgresSettingFault(name, value);
+          if (fault !== null) context.addIssue({ code: 'custom', message: fault, path: [name] });
+        }
+      }),
+  )
+  .default({});
+
+const assignment = (text: string): readonly [string, string] => {
+  const at = text.indexOf('=');
+  return at === -1 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+};
 
 const words = (text: string): string[] =>
   text
@@ -159,6 +186,9 @@ const schema = z.strictObject({
   replicas: whole(REPLICAS_MIN, REPLICAS_MAX).default(2).describe('How many replicas a new cluster has.'),
   provider: oneOf(['embedded', 'system']).default('embedded').describe('Where the programs of PostgreSQL come from.'),
   binDir: path.nullable().default(null).describe('Directory of the PostgreSQL programs, for the provider system.'),
+  postgres: postgres.describe(
+    "PostgreSQL's own settings, name by name; taken on by a reload where PostgreSQL can, else by `understudy restart`.",
+  ),
   durability: oneOf(['quorum', 'async'])
     .default('quorum')
     .describe('quorum: a commit is acknowledged when replicas hold it; async: at once, with a bounded loss in a failover.'),

@@ -1,5 +1,6 @@
 import type { FailoverConfig } from './config.ts';
 import type { LogLevel } from './event-levels.ts';
+import type { PostgresSettings } from './postgres-settings.ts';
 
 /** The fewest and the most replicas that `up` makes: with none there is nothing to fail over to. */
 export const REPLICAS_MIN = 1;
@@ -63,6 +64,8 @@ export interface Settings {
   readonly replicas: number;
   readonly provider: 'embedded' | 'system';
   readonly binDir: string | null;
+  /** Of every server; applied while it runs where PostgreSQL can. */
+  readonly postgres: PostgresSettings;
   readonly durability: 'quorum' | 'async';
   readonly acks: number;
   readonly whenAlone: 'continue' | 'block';

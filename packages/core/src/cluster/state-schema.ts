@@ -64,8 +64,17 @@ const schema = z.strictObject({
         fromTerm: term,
         atMs: z.number(),
       }),
+      z.strictObject({
+        kind: z.literal('restart'),
+        id: z.string(),
+        member: memberId,
+        startedAtMs: z.number(),
+        fromTerm: term,
+        atMs: z.number(),
+      }),
     ])
     .nullable(),
+  restarting: z.record(memberId, z.number()).optional(),
   paused: z.strictObject({ atMs: z.number() }).nullable(),
   durability: z.strictObject({
     mode: z.enum(['quorum', 'async']),

@@ -25,7 +25,7 @@ export interface Proposal {
   readonly noticedMs: number;
 }
 
-/** A word of the operator that waits to be done. At most one switchover or failover at a time. */
+/** A word of the operator that waits to be done; at most one at a time. */
 export type Intent =
   | { readonly kind: 'switchover'; readonly id: string; readonly to: MemberId | null; readonly fromTerm: number; readonly atMs: number }
   | {
@@ -33,6 +33,15 @@ export type Intent =
       readonly id: string;
       readonly to: MemberId | null;
       readonly acceptDataLoss: boolean;
+      readonly fromTerm: number;
+      readonly atMs: number;
+    }
+  /** Replaces the postmaster that began at that moment (pg_postmaster_start_time); done when another one does its work. */
+  | {
+      readonly kind: 'restart';
+      readonly id: string;
+      readonly member: MemberId;
+      readonly startedAtMs: number;
       readonly fromTerm: number;
       readonly atMs: number;
     };
@@ -67,6 +76,8 @@ export interface ClusterState {
   readonly rule: Rule | null;
   readonly members: Readonly<Record<MemberId, MemberSpec>>;
   readonly intent: Intent | null;
+  /** A restart of all that has been begun: when each postmaster that it replaces began. Not there: none has. */
+  readonly restarting?: Readonly<Record<MemberId, number>> | undefined;
   readonly paused: { readonly atMs: number } | null;
   readonly durability: Durability;
   readonly history: readonly TermRecord[];
@@ -95,10 +106,26 @@ export interface MemberReport {
   readonly operation: Operation | null;
   readonly postmasterPid: number | null;
   readonly serverVersion: number | null;
+  /** When this life of its postmaster began, by the server's wall clock: tells one from the next. This and the following are absent where the agent is of an earlier release. */
+  readonly startedAtMs?: number | null;
+  /** server_version_num of the programs that the next start takes. */
+  readonly installedVersion?: number | null;
+  /** Settings whose new values wait for a restart. */
+  readonly pendingRestart?: readonly string[];
+  readonly limits?: StandbyLimits | null;
+  /** Of a primary that is open: a position after the notes that it made when it started. */
+  readonly openLsn?: Lsn | null;
   /** The primary of this postmaster's life has seen `acks` of its cohort flush all that was there when it opened: its old commits cannot be lost any more. */
   readonly openTerm: number | null;
   /** Human decisions that this member waits for. */
   readonly alarms: readonly string[];
+}
+
+/** The settings of which a replica must not have less than its primary (HOT_STANDBY_SETTINGS), by name. */
+export interface StandbyLimits {
+  readonly running: Readonly<Record<string, number>>;
+  /** As the files say it: what the next start takes. */
+  readonly configured: Readonly<Record<string, number>>;
 }
 
 /** A slow thing that a member's agent is doing; while it runs, decide asks for nothing but a fence. */

@@ -8,6 +8,7 @@ import { follow } from './follow.ts';
 import { dropIntent, failover } from './intents.ts';
 import { lead } from './lead.ts';
 import { obligations } from './obligations.ts';
+import { serveReplicaRestart } from './restart-order.ts';
 import { becomePrimary } from './restart.ts';
 import { keepSlots } from './slots.ts';
 import { watchPrimary } from './triggers.ts';
@@ -63,6 +64,7 @@ function asReplica(view: View, rule: Rule, nowMs: number): readonly Decision[] {
     return leave(view, 'It was asked to leave and no longer counts.');
   return [
     ...commanded(view, rule, nowMs),
+    ...serveReplicaRestart(view, rule, nowMs),
     ...watchPrimary(view, rule, nowMs),
     ...follow(view, rule, nowMs),
     ...keepSlots(view, rule, nowMs),

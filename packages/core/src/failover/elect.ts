@@ -18,6 +18,7 @@ import {
   reportOf,
   selfReport,
   silenceMs,
+  wishedLeader,
 } from './facts.ts';
 import { furthest, idsOf, knownLossBytes, type Recruit, recruitsOf } from './recruits.ts';
 import type { View } from './view.ts';
@@ -116,7 +117,7 @@ function choose(view: View, rule: Rule, recruits: readonly Recruit[], nowMs: num
 
 /** Ties: the operator's wish, then priority, then name. */
 function preferred(view: View, best: readonly Recruit[]): Recruit | null {
-  const wish = view.state.intent?.to ?? null;
+  const wish = wishedLeader(view.state.intent);
   const rank = (id: MemberId): number => (id === wish ? 1001 : (view.state.members[id]?.priority ?? 0));
   return best.toSorted((a, b) => rank(b.id) - rank(a.id) || (a.id < b.id ? -1 : 1))[0] ?? null;
 }

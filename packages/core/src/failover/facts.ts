@@ -1,6 +1,7 @@
 import type {
   AckRule,
   ClusterState,
+  Intent,
   MemberId,
   MemberReport,
   MemberSpec,
@@ -71,6 +72,11 @@ export function isolatedWalEnd(server: ReplicaServer): WalPosition | null {
 
 export function ackRule(rule: Rule): AckRule {
   return { term: rule.term, primary: rule.primary, cohort: rule.cohort, acks: rule.acks };
+}
+
+/** The member that an operator wants to lead. */
+export function wishedLeader(intent: Intent | null): MemberId | null {
+  return intent === null || intent.kind === 'restart' ? null : intent.to;
 }
 
 /** May be made the primary by an election, as far as the operator's wishes go. */

@@ -4,6 +4,9 @@ export { type CohortStep, covers, nextCohortStep, sameSet, widensElection } from
 export { decide } from './decide.ts';
 export { electionUnderWay, leadingServer } from './facts.ts';
 export { recruitOf } from './recruits.ts';
+export * from './move.ts';
+export * from './restart-view.ts';
+export * from './rolling-restart.ts';
 export { slotName } from './slots.ts';
 export { type AckSet, parseSynchronousNames, synchronousNames } from './synchronous-names.ts';
 export type * from './view.ts';

@@ -2,7 +2,8 @@ import type { Intent, MemberId, PrimaryServer, Rule } from '../cluster/index.ts'
 import { lagBytes } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { streamingMembers } from './cohort.ts';
-import { changeStore, couldReplace, decision, isLive, isMyTurn, liveCandidates, mayLead } from './facts.ts';
+import { changeStore, couldReplace, decision, isLive, isMyTurn, liveCandidates, mayLead, wishedLeader } from './facts.ts';
+import { servePrimaryRestart } from './restart-order.ts';
 import { raiseTerm } from './triggers.ts';
 import type { View } from './view.ts';
 
@@ -12,7 +13,7 @@ const SWITCHOVER_LAG_BYTES = 16 * 1024 * 1024;
 /** Takes an operator's wish off the list, with the reason; nobody was touched. */
 export function dropIntent(view: View, reason: string): Decision {
   const { intent } = view.state;
-  return changeStore({ ...view.state, intent: null }, reason, { intent: intent?.kind ?? null, to: intent?.to ?? null });
+  return changeStore({ ...view.state, intent: null }, reason, { intent: intent?.kind ?? null, to: wishedLeader(intent) });
 }
 
 /** What the primary's own agent does about a wish while it leads. */
@@ -21,10 +22,21 @@ export function serveIntent(view: View, rule: Rule, server: PrimaryServer, nowMs
   if (intent === null) return [];
   if (intent.fromTerm < rule.term)
     return [dropIntent(view, `The ${intent.kind} was asked for in term ${intent.fromTerm}, and term ${rule.term} rules by now.`)];
-  return intent.kind === 'switchover' ? switchover(view, rule, server, intent, nowMs) : failover(view, rule, intent, nowMs);
+  switch (intent.kind) {
+    case 'switchover':
+      return switchover(view, rule, server, intent, nowMs);
+    case 'failover':
+      return failover(view, rule, intent, nowMs);
+    case 'restart':
+      return servePrimaryRestart(view, intent, nowMs);
+    default:
+      return intent satisfies never;
+  }
 }
 
-function switchover(view: View, rule: Rule, server: PrimaryServer, intent: Intent, nowMs: number): readonly Decision[] {
+type SwitchoverIntent = Extract<Intent, { kind: 'switchover' }>;
+
+function switchover(view: View, rule: Rule, server: PrimaryServer, intent: SwitchoverIntent, nowMs: number): readonly Decision[] {
   const target = intent.to ?? bestTarget(view, rule, server, nowMs);
   const refusal = target === null ? 'no replica may take over now' : refusalOf(view, rule, server, target, nowMs);
   if (target === null || refusal !== null) return [dropIntent(view, `Switchover refused: ${refusal}. Nothing was changed.`)];

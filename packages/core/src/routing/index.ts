@@ -18,6 +18,6 @@ export * from './self-report.ts';
 export * from './tokens.ts';
 export * from './topology.ts';
 export * from './traffic.ts';
-export { type DrainClock, topologyOf } from './topology-of.ts';
+export { type DrainClock, drainingIntent, topologyOf } from './topology-of.ts';
 export * from './view.ts';
 export * from './waiting.ts';

@@ -1,7 +1,7 @@
-import { type ClusterState, type MemberId, type MemberReport, parseStreamName, type Rule } from '../cluster/index.ts';
+import { type ClusterState, type Intent, type MemberId, type MemberReport, parseStreamName, type Rule } from '../cluster/index.ts';
 import type { PrimaryState, RoutableServer, Topology } from './topology.ts';
 
-/** When this router first saw the operator's wish to switch over, on its own monotonic clock. */
+/** When this router first saw the operator's wish for which it drains, on its own monotonic clock. */
 export interface DrainClock {
   readonly intentId: string;
   readonly untilMs: number;
@@ -21,6 +21,12 @@ export function topologyOf(state: ClusterState, reports: ReadonlyMap<MemberId, M
     replicas: Object.keys(state.members).flatMap(id => replicaOf(state, rule, id, reports.get(id)) ?? []),
     history: leader?.kind === 'primary' && leader.timeline === rule.timeline ? leader.history : [],
   };
+}
+
+/** The wish for which transactions on the primary are to end: it is to go, or to be restarted. */
+export function drainingIntent({ intent, rule }: ClusterState): Intent | null {
+  if (intent?.kind === 'switchover') return intent;
+  return intent?.kind === 'restart' && intent.member === rule?.primary ? intent : null;
 }
 
 function primaryState(
@@ -43,8 +49,8 @@ function primaryState(
   }
   const target = routable(state, rule.primary, server.timeline);
   if (!rule.established || report.openTerm !== rule.term) return { kind: 'unconfirmed', server: target };
-  const { intent } = state;
-  if (intent?.kind === 'switchover' && intent.fromTerm === rule.term && drain?.intentId === intent.id) {
+  const intent = drainingIntent(state);
+  if (intent !== null && intent.fromTerm === rule.term && drain?.intentId === intent.id) {
     return { kind: 'draining', server: target, drainUntilMs: drain.untilMs };
   }
   return { kind: 'open', server: target };
@@ -58,6 +64,8 @@ function primaryState(
 function replicaOf(state: ClusterState, rule: Rule, id: MemberId, report: MemberReport | undefined): RoutableServer | null {
   const server = report?.server;
   if (id === rule.primary || !rule.established || server?.kind !== 'replica' || server.replayPaused) return null;
+  // It is about to be shut down: reads that are on their way may end, new ones go elsewhere.
+  if (state.intent?.kind === 'restart' && state.intent.member === id) return null;
   if (state.members[id]?.lifecycle !== 'member' || report?.systemId !== state.systemId) return null;
   const electing = state.proposal !== null && state.proposal.term > rule.term;
   const follows = server.followsAs === null ? null : parseStreamName(server.followsAs);

@@ -29,9 +29,34 @@ describe('parseSettings', () => {
     [{ maxLossBytes: '16 elephants' }, 'maxLossBytes', 'must be a size such as 16MB'],
     [{ failover: { leaseMs: -1 } }, 'failover.leaseMs', 'must be a whole number from 1 to 86400000, not -1'],
     [{ replicas: 2, acks: 3 }, 'acks', 'must not be more than the number of replicas (2)'],
+    [
+      { postgres: { Synchronous_Commit: 'off' } },
+      'postgres.synchronous_commit',
+      'is set by Understudy itself: what was acknowledged must survive a crash',
+    ],
+    [
+      { postgres: { recovery_target_time: 'now' } },
+      'postgres.recovery_target_time',
+      'is set by Understudy itself: Understudy decides what a server recovers, and until when',
+    ],
+    [{ postgres: { include: 'x.conf' } }, 'postgres.include', 'is set by Understudy itself: it is no setting: put what the file says here'],
+    [{ postgres: { 'work mem': 1 } }, 'postgres.work mem', 'is not the name of a PostgreSQL setting'],
+    [{ postgres: { work_mem: [1] } }, 'postgres.work_mem', 'must be a text, a number, on or off'],
+    [{ postgres: { work_mem: "1\nfsync = 'off'" } }, 'postgres.work_mem', 'must be one line'],
+    [{ postgres: ['work_mem'] }, 'postgres', 'must be a map of names to values'],
     [{ binDir: '/opt/pg/bin' }, 'binDir', 'goes with the provider system only'],
   ])('says what is wrong with %j', (value, key, why) => {
     expect(parseSettings(value)).toEqual({ ok: false, issues: [{ kind: 'bad-value', key, why }] });
+  });
+
+  it("reads PostgreSQL's own settings, of a file and of the environment", () => {
+    const settings = { work_mem: '16MB', max_connections: '300', log_checkpoints: 'on', 'auto_explain.log_min_duration': '1s' };
+    const file = parseSettings({
+      postgres: { Work_Mem: '16MB', max_connections: 300, log_checkpoints: true, 'auto_explain.log_min_duration': '1s' },
+    });
+    expect(file).toMatchObject({ ok: true, settings: { postgres: settings } });
+    const text = parseSettings({ postgres: 'work_mem=16MB, max_connections=300,log_checkpoints=on,auto_explain.log_min_duration=1s' });
+    expect(text).toMatchObject({ ok: true, settings: { postgres: settings } });
   });
 
   it('names unknown keys with their path', () => {

@@ -466,6 +466,48 @@ describe('the operator', () => {
     expect(kinds({ self: 'n1', reports: healthy(), state })).toEqual([]);
   });
 
+  const restart = (member: string, startedAtMs = 5) => ({ kind: 'restart', id: 'r', member, startedAtMs, fromTerm: 7, atMs: 0 }) as const;
+  const living = (startedAtMs: number) => healthy().map(each => ({ ...each, startedAtMs }));
+
+  it('orders the restart of a replica: shut down once routers had time to look elsewhere, done when another server streams', () => {
+    const state = { intent: restart('n2') };
+    expect(
+      kinds({
+        self: 'n2',
+        reports: living(5),
+        state,
+        local: { seen: { proposalAtMs: 0, ruleAtMs: 0, intentAtMs: NOW, leadingAtMs: NOW } },
+      }),
+    ).toEqual([]);
+    expect(kinds({ self: 'n2', reports: living(5), state })).toEqual(['shutdown']);
+    expect(kinds({ self: 'n3', reports: living(5), state })).toEqual([]);
+    expect(
+      kinds({ self: 'n2', reports: living(5).map(each => (each.id === 'n2' ? { ...each, server: stopped(false) } : each)), state }),
+    ).toEqual(['start-isolated']);
+    const again = living(6).map(each => (each.id === 'n2' ? { ...each, server: replica() } : each));
+    expect(kinds({ self: 'n2', reports: again, state })).toEqual(['follow']);
+    expect(nextState({ self: 'n2', reports: living(6), state }).intent).toBeNull();
+  });
+
+  it('G2: is refused the restart of a replica without which nobody could acknowledge', () => {
+    const silent = living(5).map(each => (each.id === 'n3' ? { ...each, server: streaming('n3', { receiver: null }) } : each));
+    const parts = { self: 'n2', reports: silent, state: { intent: restart('n2') } };
+    expect(nextState(parts).intent).toBeNull();
+    expect(kinds({ ...parts, reports: living(5), silentMs: { n3: 5000 } })).toEqual(['change-store']);
+  });
+
+  it('orders the restart of the primary: it drains, shuts down, starts in its own term, and only then is it done', () => {
+    const state = { intent: restart('n1') };
+    const seen = { proposalAtMs: 0, ruleAtMs: 0, intentAtMs: NOW, leadingAtMs: NOW };
+    expect(kinds({ self: 'n1', reports: living(5), state, local: { seen } })).toEqual([]);
+    expect(kinds({ self: 'n1', reports: living(5), state, local: { seen, routersDrained: true } })).toEqual(['shutdown']);
+    const down = living(5).map(each => (each.id === 'n1' ? { ...each, server: stopped(false) } : each));
+    expect(kinds({ self: 'n1', reports: down, state })).toEqual(['start-primary']);
+    expect(kinds({ self: 'n1', reports: living(6), state, local: { open: null } })).toEqual(['begin-confirm']);
+    expect(nextState({ self: 'n1', reports: living(6), state }).intent).toBeNull();
+    expect(nextState({ self: 'n1', reports: living(5), state: { intent: restart('n9') } }).intent).toBeNull();
+  });
+
   it('orders a switchover: the primary shuts down once drained, or after the deadline', () => {
     const at = (local: ViewParts['local']): readonly string[] =>
       kinds({ self: 'n1', reports: healthy(), state: { intent: switchover('n2') }, ...(local ? { local } : {}) });

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { ClusterState, Durability, Intent, MemberId } from '../../src/cluster/index.ts';
+import type { ClusterState, Durability, MemberId } from '../../src/cluster/index.ts';
 import type { SimAgent } from './agent.ts';
 import { type FaultKind, healAll, strike } from './faults.ts';
 import type { SimPostgres } from './postgres.ts';
@@ -93,7 +93,7 @@ export class Story {
 
   orders(kind: 'switchover', to: MemberId | null): void;
   orders(kind: 'failover', to: MemberId | null, acceptDataLoss: boolean): void;
-  orders(kind: Intent['kind'], to: MemberId | null, acceptDataLoss = false): void {
+  orders(kind: 'switchover' | 'failover', to: MemberId | null, acceptDataLoss = false): void {
     const base = { id: `${this.world.now}`, to, fromTerm: this.term, atMs: 0 };
     this.world.accepted ||= acceptDataLoss;
     this.world.store.change(state => ({ ...state, intent: kind === 'switchover' ? { ...base, kind } : { ...base, kind, acceptDataLoss } }));

@@ -1,4 +1,5 @@
 import type { ClusterState, MemberId, MemberReport } from '../../src/cluster/index.ts';
+import { drainingIntent } from '../../src/routing/index.ts';
 import type { SimPostgres } from './postgres.ts';
 import type { StoredReport } from './store.ts';
 import type { World } from './world.ts';
@@ -53,7 +54,7 @@ export class SimWriters {
   /** S9: only an established term whose primary is open gets a write, and only an answer in the same term is passed on. */
   #throughRouter(): void {
     const rule = this.#state?.rule;
-    if (!rule?.established || this.#state?.intent?.kind === 'switchover') return;
+    if (!rule?.established || (this.#state && drainingIntent(this.#state))) return;
     if (this.#reports.get(rule.primary)?.report.openTerm !== rule.term) return;
     const server = this.#world.servers.get(rule.primary)!;
     this.#commit(server, rule.acks > 0, () => this.#state?.rule?.term === rule.term);

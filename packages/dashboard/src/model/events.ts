@@ -36,6 +36,7 @@ const GROUPS: Partial<Record<EventKind, Exclude<EventGroup, 'all'>>> = {
   'cluster-stopping': 'operator',
   'switchover-requested': 'operator',
   'failover-requested': 'operator',
+  'restart-requested': 'operator',
   'intent-refused': 'operator',
   'intent-done': 'operator',
   paused: 'operator',

@@ -5,6 +5,7 @@ import {
   eventsOfChange,
   type MemberId,
   type MemberReport,
+  type PostgresSettings,
   type ServerReport,
   type Store,
   type VersionedState,
@@ -15,9 +16,11 @@ import { FactKeeper } from './facts.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { AgentOptions } from './messages.ts';
 import { Performer } from './performer.ts';
+import type { InstalledPrograms } from './programs.ts';
 import type { PromiseFile } from './promise-file.ts';
 import type { PromotionNote } from './promotion-note.ts';
 import { requireSystemId } from './repair.ts';
+import { RestartFacts } from './restart-facts.ts';
 import { type Pace, ServerWatcher } from './watcher.ts';
 
 /** While something is being waited for (an election, a promotion, a barrier), the server is looked at this often. */
@@ -30,6 +33,7 @@ const ACTIVE_MS = 1000;
 export interface AgentPorts {
   readonly store: Store;
   readonly server: PostgresServer;
+  readonly programs: InstalledPrograms;
   readonly promises: PromiseFile;
   readonly note: PromotionNote;
   readonly onEvent: (event: EventDraft) => void;
@@ -51,6 +55,7 @@ export class Agent {
   readonly #watcher: ServerWatcher;
   readonly #performer: Performer;
   readonly #housekeeping: Housekeeping;
+  readonly #restart: RestartFacts;
   readonly #heard = new Map<MemberId, HeardMember>();
   #versioned: VersionedState | null = null;
   #storeHeardAtMs = monotonicMs();
@@ -74,9 +79,11 @@ export class Agent {
     this.#facts = new FactKeeper(options.member, monotonicMs());
     this.#watcher = new ServerWatcher(ports.server, options.failover, monotonicMs);
     this.#housekeeping = new Housekeeping(ports.server, monotonicMs);
+    this.#restart = new RestartFacts(ports.server, ports.programs, monotonicMs);
     this.#performer = new Performer({
       member: options.member,
       server: ports.server,
+      programs: ports.programs,
       promises: ports.promises,
       facts: this.#facts,
       watcher: this.#watcher,
@@ -101,6 +108,7 @@ export class Agent {
     if (await server.adopt()) {
       this.#watcher.reset();
       this.#say('server-adopted', `PostgreSQL (process ${server.pid}) still ran and was taken over.`);
+      await this.useSettings(server.spec.settings.operator);
     }
     const unwatch = store.watch({ state: now => this.#hearState(now), report: report => this.#hearReport(report) });
     while (!this.#stopping) {
@@ -110,6 +118,15 @@ export class Agent {
       await this.#sleep(Math.max(1, this.#watcher.lookedAtMs + this.#intervalMs() - monotonicMs()));
     }
     unwatch();
+  }
+
+  /** Takes on what the operator has set. What is wrong with it becomes an event. */
+  async useSettings(postgres: PostgresSettings): Promise<void> {
+    await this.#ports.server
+      .useOperatorSettings(postgres)
+      .catch((error: Error) => this.#say('decision', `The settings of PostgreSQL could not be taken on: ${error.message}`));
+    this.#restart.reset();
+    this.#nudge();
   }
 
   /** Decides nothing more, and shuts the server down cleanly within the deadline. */
@@ -126,6 +143,7 @@ export class Agent {
     if (this.#watcher.report()?.kind === 'starting' && this.#performer.operation?.kind !== 'stopping') void this.#noteFailedStart();
     this.#watcher.reset();
     this.#facts.noteServerLife();
+    this.#restart.reset();
     this.#nudge();
   }
 
@@ -176,6 +194,8 @@ export class Agent {
     this.#facts.noteReport(report, now);
     this.#sayChange(report.server);
     this.#tell(report, now);
+    if (report.server.kind === 'primary' || report.server.kind === 'replica')
+      this.#restart.lookIfDue().catch((error: Error) => log(`what a restart would change: ${error.message}`));
     const view = this.#view();
     if (!view) return;
     const decisions = decide(view, now);
@@ -294,7 +314,10 @@ export class Agent {
       operation: this.#performer.operation ?? (this.#isCertain() ? null : { kind: 'reconfiguring' }),
       postmasterPid: this.#ports.server.pid,
       serverVersion: this.#watcher.observation?.serverVersion ?? null,
+      startedAtMs: this.#watcher.observation?.startedAtMs ?? null,
+      ...this.#restart.report,
       openTerm: server.kind === 'primary' ? this.#facts.openTerm : null,
+      openLsn: server.kind === 'primary' ? this.#facts.openLsn : null,
       alarms: this.#alarms,
     };
   }
@@ -392,8 +415,17 @@ export class Agent {
 
 /** What others decide by; a change of it is told at once, the rest with the next heartbeat. */
 function signatureOf(report: MemberReport): string {
-  const { server, promisedTerm, openTerm, operation, alarms } = report;
-  const parts: unknown[] = [server.kind, promisedTerm, openTerm, operation?.kind, alarms.join()];
+  const { server, promisedTerm, openTerm, operation, alarms, startedAtMs, pendingRestart, installedVersion } = report;
+  const parts: unknown[] = [
+    server.kind,
+    promisedTerm,
+    openTerm,
+    operation?.kind,
+    alarms.join(),
+    startedAtMs,
+    pendingRestart?.join(),
+    installedVersion,
+  ];
   if (server.kind === 'replica') {
     const { walEnd, receiver, followsAs, replayPaused, timeline } = server;
     parts.push(followsAs, receiver?.streaming, replayPaused, timeline, followsAs === null ? walEnd?.lsn : walEnd !== null);

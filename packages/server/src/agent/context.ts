@@ -1,6 +1,7 @@
 import type { EventDraft, EventKind, MemberId } from '@understudy/core/cluster';
 import type { PostgresServer } from '../postgres/index.ts';
 import type { FactKeeper } from './facts.ts';
+import type { InstalledPrograms } from './programs.ts';
 import type { PromiseFile } from './promise-file.ts';
 import type { PromotionNote } from './promotion-note.ts';
 import type { ServerWatcher } from './watcher.ts';
@@ -9,6 +10,7 @@ import type { ServerWatcher } from './watcher.ts';
 export interface PerformerContext {
   readonly member: MemberId;
   readonly server: PostgresServer;
+  readonly programs: InstalledPrograms;
   readonly promises: PromiseFile;
   readonly facts: FactKeeper;
   readonly watcher: ServerWatcher;

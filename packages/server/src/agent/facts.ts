@@ -1,4 +1,4 @@
-import { type ClusterState, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
+import { type ClusterState, type Lsn, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
 import { type LocalFacts, leadingServer, type RepairFault } from '@understudy/core/failover';
 import type { Observation } from '../postgres/index.ts';
 
@@ -127,6 +127,11 @@ export class FactKeeper {
   /** The term in which this primary is open to routers, or null. */
   get openTerm(): number | null {
     return this.#open?.confirmed ? this.#open.term : null;
+  }
+
+  /** All that this primary noted when it started lies before this position; null until it is open. */
+  get openLsn(): Lsn | null {
+    return this.#open?.confirmed ? this.#open.barrierLsn : null;
   }
 
   local(promisedTerm: number, busy: boolean): LocalFacts {

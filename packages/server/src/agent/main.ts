@@ -6,10 +6,12 @@ import {
   DEFAULT_SETTINGS,
   diskBytes,
   embeddedProvider,
+  embeddedWitness,
   giveTo,
   installTls,
   memberPaths,
   PostgresServer,
+  type Provider,
   systemProvider,
   type TlsSources,
   walLimits,
@@ -19,6 +21,7 @@ import { parentLink } from '../store/process-link.ts';
 import { RemoteStore } from '../store/remote.ts';
 import { Agent } from './agent.ts';
 import type { AgentOptions, FromAgent, ToAgent } from './messages.ts';
+import { InstalledPrograms } from './programs.ts';
 import { PromiseFile } from './promise-file.ts';
 import { PromotionNote } from './promotion-note.ts';
 
@@ -44,6 +47,9 @@ function main(): void {
       case 'drained':
         void agent?.then(a => a.noteDrained(said.intentId));
         return;
+      case 'settings':
+        void agent?.then(a => a.useSettings(said.postgres));
+        return;
       case 'stop':
         void end(agent, said.deadlineMs, say);
         return;
@@ -57,15 +63,25 @@ function main(): void {
 async function begin(options: AgentOptions, store: RemoteStore, say: (message: FromAgent) => void): Promise<Agent> {
   const account = await chooseAccount();
   const { provider: wish, credentials, port, host, directory } = options;
-  const provider =
+  const find = (): Promise<Provider> =>
     wish.kind === 'embedded'
-      ? await embeddedProvider({ account, copyDirectory: options.binaryCopies })
-      : await systemProvider(wish.binDirectory, account);
+      ? embeddedProvider({ account, copyDirectory: options.binaryCopies })
+      : systemProvider(wish.binDirectory, account);
+  const provider = await find();
+  const programs = new InstalledPrograms(provider, find, ({ postgres }) => (wish.kind === 'embedded' ? embeddedWitness() : postgres));
+  await programs.look();
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await giveTo(account, directory);
   const tlsDirectory = options.tls ? join(directory, 'tls') : null;
   if (options.tls && tlsDirectory) await installTls(account, options.tls, tlsDirectory);
-  const settings = { ...DEFAULT_SETTINGS, ...walLimits(await diskBytes(directory)), port, listenAddress: host, tlsDirectory };
+  const settings = {
+    ...DEFAULT_SETTINGS,
+    ...walLimits(await diskBytes(directory)),
+    port,
+    listenAddress: host,
+    tlsDirectory,
+    operator: options.postgres,
+  };
   const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
   const server: PostgresServer = new PostgresServer(spec, exit =>
     agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`),
@@ -73,6 +89,7 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
   const agent = new Agent(options, {
     store,
     server,
+    programs,
     promises: new PromiseFile(directory),
     note: new PromotionNote(directory),
     onEvent: event => say({ kind: 'event', event }),

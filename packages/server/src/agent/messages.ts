@@ -1,5 +1,5 @@
 import type { TlsSources } from '../postgres/index.ts';
-import type { EventDraft, FailoverConfig, MemberId } from '@understudy/core/cluster';
+import type { EventDraft, FailoverConfig, MemberId, PostgresSettings } from '@understudy/core/cluster';
 
 /** Everything that an agent needs to begin. Plain data: it crosses a process boundary. */
 export interface AgentOptions {
@@ -13,6 +13,8 @@ export interface AgentOptions {
   readonly binaryCopies: string;
   readonly credentials: { readonly superuser: string; readonly replication: string; readonly router: string };
   readonly failover: FailoverConfig;
+  /** PostgreSQL's own settings, as the operator says them. */
+  readonly postgres: PostgresSettings;
   /** This machine's certificate, in PEM files, for streaming between members; null: no TLS. */
   readonly tls: TlsSources | null;
 }
@@ -21,6 +23,8 @@ export type ToAgent =
   | { readonly kind: 'begin'; readonly options: AgentOptions }
   /** No router has a transaction open on the primary any more, for this switchover. */
   | { readonly kind: 'drained'; readonly intentId: string }
+  /** The operator says other settings of PostgreSQL. */
+  | { readonly kind: 'settings'; readonly postgres: PostgresSettings }
   /** Decide nothing more; shut PostgreSQL down cleanly within the deadline (else fence it) and exit. */
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 

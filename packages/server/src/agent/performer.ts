@@ -193,9 +193,17 @@ export class Performer {
 
   async #start(as: StartAs): Promise<void> {
     const { server, watcher, facts } = this.#context;
+    await this.#takeInstalledPrograms();
     await server.start(as);
     watcher.reset();
     facts.noteServerLife();
+  }
+
+  /** Data of one major version is not for another's programs: then those that made it are tried, whether or not they are still there. */
+  async #takeInstalledPrograms(): Promise<void> {
+    const { server, programs, log } = this.#context;
+    await programs.look().catch((error: Error) => log(`the installed programs cannot be used: ${error.message}`));
+    if (programs.provider.version.major === server.spec.provider.version.major) server.useProvider(programs.provider);
   }
 
   #progress(operation: Operation): void {

@@ -9,7 +9,7 @@ import { refuseCrossSite, refuseForeignHosts, requireToken } from './guard.ts';
 import { checkHealth, HEALTH_CHECKS, type HealthPath } from './health.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
-import { addOperations, check, existing } from './operations.ts';
+import { addOperations, check, existing, restartRequest } from './operations.ts';
 import { addPage } from './page.ts';
 import { planOperation } from './plan.ts';
 import { withoutPassword } from './redact.ts';
@@ -104,10 +104,11 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
   app.get('/history', c => c.json({ terms: facade.state().history }));
   app.get('/events', c => events(c, facade, options.keepAliveMs ?? KEEP_ALIVE_MS));
   app.get('/plan', c => {
-    const { kind, member, acceptDataLoss } = check(planQuery, c.req.query());
-    return c.json(
-      planOperation(facade.status(), plannedRequest(kind, existing(facade, member), acceptDataLoss === 'true'), facade.newMembers),
-    );
+    const query = check(planQuery, c.req.query());
+    // One that has moved is no member any more.
+    const member = query.kind === 'move' ? (query.member ?? null) : existing(facade, query.member);
+    const request = plannedRequest(query.kind, member, query);
+    return c.json(planOperation(facade, request));
   });
   const meter = new FailoverMeter(facade);
   app.get('/metrics', async c => {
@@ -129,18 +130,28 @@ function publicStatus(status: StatusDocument): StatusDocument {
   return { ...status, endpoints: { ...status.endpoints, router: withoutPassword(status.endpoints.router) } };
 }
 
-function plannedRequest(kind: OperationRequest['kind'], member: string | null, acceptDataLoss: boolean): OperationRequest {
+function plannedRequest(
+  kind: OperationRequest['kind'],
+  member: string | null,
+  { acceptDataLoss, all, to }: Readonly<Partial<Record<'acceptDataLoss' | 'all' | 'to', string | undefined>>>,
+): OperationRequest {
   switch (kind) {
     case 'switchover':
       return { kind, to: member };
     case 'failover':
-      return { kind, to: member, acceptDataLoss };
+      return { kind, to: member, acceptDataLoss: acceptDataLoss === 'true' };
     case 'remove-replica':
       if (member === null) throw new UnderstudyError('bad-request', { why: 'member is missing' });
       return { kind, id: member };
+    case 'restart':
+      return restartRequest(member, all === 'true');
+    case 'move':
+      if (member === null || to === undefined) throw new UnderstudyError('bad-request', { why: 'member or to is missing' });
+      return { kind, from: member, to };
     case 'add-replica':
     case 'pause':
     case 'resume':
+    case 'upgrade':
     case 'shutdown':
       return { kind };
     default:

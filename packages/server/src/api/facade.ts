@@ -1,4 +1,5 @@
 import type { ClusterEvent, ClusterState, MemberId } from '@understudy/core/cluster';
+import type { RestartStep } from '@understudy/core/failover';
 import type { StatementSample, Topology } from '@understudy/core/routing';
 import type { StatusDocument, StatusSample, TourChapter, TourDocument } from './types.ts';
 
@@ -10,7 +11,20 @@ export type OperationRequest =
   | { readonly kind: 'resume' }
   | { readonly kind: 'add-replica' }
   | { readonly kind: 'remove-replica'; readonly id: MemberId }
+  | RestartRequest
+  /** The member `to`, on another machine, takes the place of `from`. */
+  | { readonly kind: 'move'; readonly from: MemberId; readonly to: MemberId }
   | { readonly kind: 'shutdown' };
+
+/** Servers that are to be started anew, one after the other. */
+export type RestartRequest =
+  | {
+      readonly kind: 'restart';
+      /** Those with settings that wait for it, all, or one. */
+      readonly which: { readonly kind: 'pending' } | { readonly kind: 'all' } | { readonly kind: 'member'; readonly id: MemberId };
+    }
+  /** Those that run another minor version than is installed. */
+  | { readonly kind: 'upgrade' };
 
 /** What became of it. Refusals and failures are thrown as UnderstudyError. */
 export interface OperationResult {
@@ -35,6 +49,8 @@ export interface ClusterFacade {
   watchStatements(listener: (sample: StatementSample) => void): () => void;
   /** Performs it and waits for the outcome, at most `timeoutMs`. Throws UnderstudyError. */
   perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult>;
+  /** What a restart or an upgrade would do now. Throws UnderstudyError. */
+  restartSteps(request: RestartRequest): readonly RestartStep[];
   /** Whether `add-replica` makes a member on this machine, or a person starts it on another. */
   readonly newMembers: 'here' | 'elsewhere';
   readonly tour: TourDoor;

@@ -120,9 +120,14 @@ function readingPaths(): Json {
     '/samples': get('Lag and traffic over the last five minutes, one sample a second.', json('Samples', 'Oldest first.')),
     '/history': get('How each term came to be.', json('History', 'The last terms.')),
     '/plan': get('What an operation would do now. Touches nothing.', json('Plan', 'The plan.'), [
-      { ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica'] }), required: true },
+      {
+        ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica', 'restart', 'upgrade', 'move'] }),
+        required: true,
+      },
       query('member', 'The member that is meant.'),
       query('acceptDataLoss', 'For failover.', { enum: ['true', 'false'] }),
+      query('to', 'For move: the member that takes the place.'),
+      query('all', 'For restart: every server.', { enum: ['true', 'false'] }),
     ]),
     '/statements': get(
       'What the router routes now: samples as server-sent events, without literals.',
@@ -175,6 +180,11 @@ function operationPaths(): Json {
         responses: { 200: json('TourChapter', 'The chapter with what was found.'), default: ERROR },
       },
     },
+    '/restart': {
+      post: operation('Restart the servers with settings that wait for it, all, or one; one after the other.', schemas.restartBody),
+    },
+    '/move': { post: operation('Have a member on another machine take the place of one.', schemas.moveBody) },
+    '/upgrade': { post: operation('Restart the servers that run another minor version than is installed.', schemas.plainBody) },
     '/pause': { post: operation('Take no automatic action.', schemas.plainBody) },
     '/resume': { post: operation('Take automatic actions again.', schemas.plainBody) },
     '/shutdown': { post: operation('Stop the cluster cleanly.', schemas.plainBody) },

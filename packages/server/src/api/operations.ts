@@ -2,15 +2,17 @@ import { isMemberId, type MemberId, UnderstudyError } from '@understudy/core/clu
 import type { Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
-import type { ClusterFacade, OperationRequest } from './facade.ts';
+import type { ClusterFacade, OperationRequest, RestartRequest } from './facade.ts';
 import { refuseCrossSite, requireToken } from './guard.ts';
-import { failoverBody, plainBody, switchoverBody } from './schemas.ts';
+import { failoverBody, moveBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
 
 /** Bodies are a name and a number or two. */
 const BODY_LIMIT_BYTES = 16 * 1024;
 
-/** How long an answer is waited for when the caller does not say. A new replica is a copy of all data. */
-const TIMEOUT_MS = { operation: 30_000, 'add-replica': 600_000 } as const;
+/** How long an answer is waited for when the caller does not say. A new replica is a copy of all data, a restart one of every server. */
+const TIMEOUT_MS = { operation: 30_000, long: 600_000 } as const;
+
+const LONG: ReadonlySet<OperationRequest['kind']> = new Set(['add-replica', 'restart', 'upgrade', 'move']);
 
 /** Everything that changes the cluster. All of it needs the token and refuses other sites' pages. */
 export function addOperations(app: Hono, facade: ClusterFacade): void {
@@ -38,7 +40,15 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
     const { timeoutMs } = await bodyOf(c, plainBody);
     return await perform(c, { kind: 'remove-replica', id: existing(facade, c.req.param('id'))! }, timeoutMs);
   });
-  for (const kind of ['pause', 'resume', 'shutdown'] as const) {
+  app.post('/restart', ...guards, async c => {
+    const { member, all, timeoutMs } = await bodyOf(c, restartBody);
+    return await perform(c, restartRequest(existing(facade, member), all === true), timeoutMs);
+  });
+  app.post('/move', ...guards, async c => {
+    const { from, to, timeoutMs } = await bodyOf(c, moveBody);
+    return await perform(c, { kind: 'move', from, to }, timeoutMs);
+  });
+  for (const kind of ['pause', 'resume', 'upgrade', 'shutdown'] as const) {
     app.post(`/${kind}`, ...guards, async c => {
       const { timeoutMs } = await bodyOf(c, plainBody);
       return await perform(c, { kind }, timeoutMs);
@@ -46,8 +56,14 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
   }
 }
 
+/** Throws `bad-request`. */
+export function restartRequest(id: MemberId | null, all: boolean): RestartRequest {
+  if (id !== null && all) throw new UnderstudyError('bad-request', { why: 'name a member, or say all' });
+  return { kind: 'restart', which: id !== null ? { kind: 'member', id } : { kind: all ? 'all' : 'pending' } };
+}
+
 function defaultTimeoutMs(request: OperationRequest): number {
-  return request.kind === 'add-replica' ? TIMEOUT_MS['add-replica'] : TIMEOUT_MS.operation;
+  return LONG.has(request.kind) ? TIMEOUT_MS.long : TIMEOUT_MS.operation;
 }
 
 function tooLarge(): never {

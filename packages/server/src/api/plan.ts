@@ -1,15 +1,16 @@
 import { type MemberId, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
 import { errorAnswer } from './errors.ts';
-import type { OperationRequest } from './facade.ts';
+import type { RestartStep } from '@understudy/core/failover';
+import type { ClusterFacade, OperationRequest } from './facade.ts';
 import type { MemberStatus, PlanAnswer, StatusDocument } from './types.ts';
 
 /**
  * What the operation would do to the cluster as it is now, and why it would be refused. Touches nothing.
- * `newMembers`: whether a new one can be made on this machine, or a person starts it on another.
+ * `newMembers`: whether a new one can be made on this machine, or a person starts it on another; `restartSteps`: what a rolling restart would do.
  */
-export function planOperation(status: StatusDocument, request: OperationRequest, newMembers: 'here' | 'elsewhere'): PlanAnswer {
+export function planOperation(facade: PlanSources, request: OperationRequest): PlanAnswer {
   try {
-    const { member, steps } = planned(status, request, newMembers);
+    const { member, steps } = planned(facade, request);
     return { allowed: true, member, steps, refusal: null };
   } catch (error) {
     if (!(error instanceof UnderstudyError)) throw error;
@@ -17,12 +18,15 @@ export function planOperation(status: StatusDocument, request: OperationRequest,
   }
 }
 
+type PlanSources = Pick<ClusterFacade, 'status' | 'newMembers' | 'restartSteps'>;
+
 interface Planned {
   readonly member: MemberId | null;
   readonly steps: readonly string[];
 }
 
-function planned(status: StatusDocument, request: OperationRequest, newMembers: 'here' | 'elsewhere'): Planned {
+function planned(facade: PlanSources, request: OperationRequest): Planned {
+  const status = facade.status();
   switch (request.kind) {
     case 'switchover':
       return planSwitchover(status, request.to);
@@ -31,11 +35,16 @@ function planned(status: StatusDocument, request: OperationRequest, newMembers: 
     case 'remove-replica':
       return planRemoval(status, request.id);
     case 'add-replica':
-      return planAddition(status, newMembers);
+      return planAddition(status, facade.newMembers);
     case 'pause':
       return { member: null, steps: planPause(status) };
     case 'resume':
       return { member: null, steps: planResume(status) };
+    case 'restart':
+    case 'upgrade':
+      return { member: null, steps: facade.restartSteps(request).map(restartSentence) };
+    case 'move':
+      return planMove(facade, request.from, request.to);
     case 'shutdown':
       return { member: null, steps: planShutdown(status) };
     default:
@@ -138,6 +147,37 @@ function planResume(status: StatusDocument): readonly string[] {
     ...unwell.map(({ id, state, detail }) => `${id} is ${detail ?? state}: it is seen to.`),
     ...(status.primary === null ? ['There is no primary: a replica is promoted if that is safe.'] : []),
   ];
+}
+
+function planMove(facade: PlanSources, from: MemberId, to: MemberId): Planned {
+  const { members, primary } = facade.status();
+  if (facade.newMembers === 'here') throw new UnderstudyError('no-other-machine', { id: from });
+  const steps = members.some(({ id }) => id === from)
+    ? [
+        `${to} is waited for until it has joined, has a copy of all data, and counts among those that acknowledge.`,
+        ...(primary === from ? [`${to} becomes the primary; ${from} follows it.`] : []),
+        `${from} leaves the cohort, is stopped, its data is deleted and its service ends.`,
+      ]
+    : [`Nothing: ${from} is no member any more.`];
+  return { member: to, steps };
+}
+
+/** Throws `restart-refused`. */
+function restartSentence(step: RestartStep): string {
+  switch (step.kind) {
+    case 'restart':
+      return `${step.member} is shut down and started again, and waited for until it does its work.`;
+    case 'switchover':
+      return `${step.to} becomes the primary; ${step.from} is started anew as a replica, and waited for.`;
+    case 'wait':
+      return `It waits, since ${step.why}; then it is decided what comes next.`;
+    case 'refused':
+      throw new UnderstudyError('restart-refused', { why: step.why });
+    case 'done':
+      return 'No server waits for a restart any more.';
+    default:
+      return step satisfies never;
+  }
 }
 
 function planShutdown({ primary, router }: StatusDocument): readonly string[] {

@@ -47,6 +47,9 @@ const member = z.strictObject({
   lagMs: milliseconds.nullable(),
   lagStages: z.strictObject({ sent: stageLag, written: stageLag, flushed: stageLag, replayed: stageLag }).optional(),
   replayPaused: z.literal(true).optional(),
+  version: z.string().optional(),
+  installedVersion: z.string().optional(),
+  pendingRestart: z.array(z.string()).optional(),
   inCohort: z.boolean(),
   detail: z.string().nullable(),
   agentPid: count.nullable(),
@@ -238,16 +241,35 @@ export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
   acceptDataLoss: z.boolean().optional(),
   timeoutMs,
 });
+export interface RestartBody {
+  readonly member?: string | null | undefined;
+  /** Every server, not only those with settings that wait for it. */
+  readonly all?: boolean | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface MoveBody {
+  readonly from: string;
+  readonly to: string;
+  readonly timeoutMs?: number | undefined;
+}
+
+export const moveBody: z.ZodType<MoveBody> = z.strictObject({ from: memberId, to: memberId, timeoutMs });
+export const restartBody: z.ZodType<RestartBody> = z.strictObject({ member: memberId.nullish(), all: z.boolean().optional(), timeoutMs });
 export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
 
 export const planQuery: z.ZodType<{
   kind: OperationRequest['kind'];
   member?: string | undefined;
   acceptDataLoss?: 'true' | 'false' | undefined;
+  all?: 'true' | 'false' | undefined;
+  to?: string | undefined;
 }> = z.strictObject({
-  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'shutdown']),
+  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'restart', 'upgrade', 'move', 'shutdown']),
   member: memberId.optional(),
   acceptDataLoss: z.enum(['true', 'false']).optional(),
+  all: z.enum(['true', 'false']).optional(),
+  to: memberId.optional(),
 });
 
 export const eventsQuery: z.ZodType<{ after?: number | undefined; limit?: number | undefined }> = z.strictObject({

@@ -46,6 +46,12 @@ export interface MemberStatus {
   readonly lagStages?: LagStages | undefined;
   /** Replay was paused by an operator: the replica takes no reads. Absent when it is not. */
   readonly replayPaused?: true | undefined;
+  /** PostgreSQL's, e.g. 18.4; absent while it is not known. */
+  readonly version?: string | undefined;
+  /** What the next start takes; absent when it is what runs. */
+  readonly installedVersion?: string | undefined;
+  /** Settings whose new values wait for a restart; absent without any. */
+  readonly pendingRestart?: readonly string[] | undefined;
   readonly inCohort: boolean;
   /** What it is doing, with progress, when it is neither running nor stopped. */
   readonly detail: string | null;

@@ -136,6 +136,34 @@ function addOperations(program: Command, define: Define): void {
     .option('--accept-data-loss', 'also when acknowledged writes would be lost')
     .option('--yes', yes)
     .option(...DRY_RUN);
+  define(
+    program,
+    'restart',
+    'Restart servers one after the other, the primary last by a switchover: those with settings that wait for it, all, or one.',
+    () => import('./commands/restart.ts'),
+  )
+    .argument('[member]', 'only this one, e.g. n2')
+    .option('--all', 'every server')
+    .option('--yes', yes)
+    .option(...DRY_RUN);
+  define(
+    program,
+    'upgrade',
+    'Restart the servers that run another minor version of PostgreSQL than is installed now, in the same way.',
+    () => import('./commands/upgrade.ts'),
+  )
+    .option('--yes', yes)
+    .option(...DRY_RUN);
+  define(
+    program,
+    'move',
+    'Move a member to another machine: one that was started there takes its place, then it is removed.',
+    () => import('./commands/move.ts'),
+  )
+    .argument('<from>', 'the member that goes, e.g. n3')
+    .argument('<to>', 'the member on the other machine, e.g. n4')
+    .option('--yes', yes)
+    .option(...DRY_RUN);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts')).option(...DRY_RUN);
   define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts')).option(...DRY_RUN);
 }

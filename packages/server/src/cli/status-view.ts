@@ -31,6 +31,7 @@ export function renderStatus(status: StatusDocument, { columns, colors }: ViewOp
   );
   const lines = [
     ...verdictLines(status, { columns, colors }),
+    ...restartLines(status, columns).map(line => colors.yellow(line)),
     ...alarms.map(line => colors.red(line)),
     '',
     colors.dim(titles),
@@ -47,6 +48,18 @@ function verdictLines(status: StatusDocument, { columns, colors }: ViewOptions):
   const paint = { healthy: colors.green, degraded: colors.yellow, 'no-primary': colors.red }[status.verdict];
   const [first = '', ...more] = wrap(`${status.cluster} ${word} ${status.summary}`, columns);
   return [first.replace(word, colors.bold(paint(word))), ...more];
+}
+
+/** What waits for `understudy restart` or `understudy upgrade`. */
+function restartLines({ members }: StatusDocument, columns: number): readonly string[] {
+  const pending = members.flatMap(({ id, pendingRestart }) => (pendingRestart ? [`${id}: ${pendingRestart.join(', ')}`] : []));
+  const outdated = members.flatMap(({ id, version, installedVersion }) =>
+    installedVersion ? [`${id}: ${version} runs, ${installedVersion} is installed`] : [],
+  );
+  return [
+    ...(pending.length > 0 ? wrap(`Settings wait for \`understudy restart\` (${pending.join('; ')}).`, columns) : []),
+    ...(outdated.length > 0 ? wrap(`Another version waits for \`understudy upgrade\` (${outdated.join('; ')}).`, columns) : []),
+  ];
 }
 
 interface TreeRow {

@@ -33,6 +33,11 @@ export function parseVersion(output: string): PostgresVersion | null {
   return match?.[1] && match[2] ? { major: Number(match[2]), text: match[1] } : null;
 }
 
+/** As server_version_num has it: 18.4 is 180004; a beta counts as .0, as it does there. */
+export function versionNumber({ major, text }: PostgresVersion): number {
+  return major * 10_000 + Number(/^\d+\.(\d+)/.exec(text)?.[1] ?? 0);
+}
+
 /**
  * Runs `postgres --version` as the account, which also proves that the account can reach and load the binaries.
  * Throws `binaries-unusable` or `version-unsupported`.
@@ -83,6 +88,11 @@ async function hydrateInPlace(packageDirectory: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** The file that is another one when other embedded binaries are installed. Throws `binaries-not-found`. */
+export function embeddedWitness(): string {
+  return join(embeddedPackageDirectory(), 'package.json');
 }
 
 function embeddedPackageDirectory(): string {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Lsn, ServerReport } from '@understudy/core/cluster';
+import type { Lsn, PostgresSettings, ServerReport } from '@understudy/core/cluster';
 import { type Connection, type Endpoint, withConnection } from './connection.ts';
 import { readControlFile } from './control-file.ts';
 import { DiskProbe, type DiskReport } from './disk.ts';
@@ -11,9 +11,11 @@ import { type Freshness, KeptConnection } from './kept-connection.ts';
 import { hasDataDirectory } from './layout.ts';
 import { limitLog, logSize, logTail } from './log-file.ts';
 import { type Observation, observe } from './observe.ts';
+import { type PendingSettings, readPending } from './pending.ts';
 import { adoptPostmaster, findPostmaster, type Postmaster, type PostmasterExit, spawnPostmaster } from './postmaster.ts';
 import { readPostmasterFile } from './postmaster-file.ts';
 import { type Promotion, promoteServer } from './promote.ts';
+import type { Provider } from './provider.ts';
 import {
   followUpstream,
   isolateServer,
@@ -24,7 +26,7 @@ import {
   writeReplicationSettings,
 } from './replication.ts';
 import type { ReplicationSettings, Upstream } from './settings.ts';
-import { loadReplicationSettings } from './settings-files.ts';
+import { loadReplicationSettings, writeDefaults } from './settings-files.ts';
 import { advanceSlot, dropSlot, ensureSlot, listSlots, type Slot } from './slots.ts';
 import type { SynchronousNames } from './synchronous-names.ts';
 import { dropUnusedTimelines, promotedTimeline } from './timeline-files.ts';
@@ -52,7 +54,7 @@ const LAST_TRY_MS = 8000;
  * not to be called concurrently, except `fence`, which may be called at any time.
  */
 export class PostgresServer {
-  readonly spec: ServerSpec;
+  #spec: ServerSpec;
   readonly #disk: DiskProbe;
   readonly #onExit: (exit: PostmasterExit) => void;
   readonly #connection = new KeptConnection();
@@ -61,9 +63,27 @@ export class PostgresServer {
 
   /** `onExit` is called the moment a postmaster is gone, also when we stopped it ourselves. */
   constructor(spec: ServerSpec, onExit: (exit: PostmasterExit) => void = () => undefined) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#onExit = onExit;
     this.#disk = new DiskProbe(spec.paths.memberDirectory, spec.account);
+  }
+
+  get spec(): ServerSpec {
+    return this.#spec;
+  }
+
+  /** From the next start on it runs with these programs, of the same major version. */
+  useProvider(provider: Provider): void {
+    this.#spec = { ...this.#spec, provider };
+  }
+
+  /** Takes on what the operator has set: at once where PostgreSQL can, else at the next start. */
+  async useOperatorSettings(operator: PostgresSettings): Promise<void> {
+    const { account, paths, provider, settings } = this.#spec;
+    this.#spec = { ...this.#spec, settings: { ...settings, operator } };
+    if (!(await hasDataDirectory(paths, provider))) return;
+    const written = await writeDefaults(account, paths.dataDirectory, this.#spec.settings);
+    if (written === 'written' && this.#postmaster) this.reload();
   }
 
   /** Pid of the living postmaster that was started or adopted here; null when there is none. */
@@ -236,6 +256,11 @@ export class PostgresServer {
   /** Forces a checkpoint: after a promotion, so that pg_rewind and a restart see the new timeline. */
   async checkpoint(deadlineMs: number): Promise<void> {
     await this.#ask(deadlineMs, connection => connection.query('CHECKPOINT'));
+  }
+
+  /** See pending.ts. */
+  async readPending(deadlineMs: number): Promise<PendingSettings> {
+    return await this.#ask(deadlineMs, readPending);
   }
 
   /** See slots.ts. */

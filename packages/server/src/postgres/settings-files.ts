@@ -74,6 +74,15 @@ export async function writeSettings(
   ]);
 }
 
+/** Writes the defaults and what the operator has set, if that is something else than there is. In force at the next start or reload. */
+export async function writeDefaults(account: Account | null, dataDirectory: string, settings: ServerSettings): Promise<'written' | 'same'> {
+  const path = join(dataDirectory, 'understudy-defaults.conf');
+  const text = renderDefaults(settings);
+  if (readIfThere(path) === text) return 'same';
+  await writeFileAtomically(account, path, text);
+  return 'written';
+}
+
 /**
  * The part of writeSettings that may change while a server runs, without waiting for the disk (see replaceFile): each start writes it anew, but for
  * the synchronous names of a primary (syncSettings).

@@ -1,4 +1,4 @@
-import { parseStreamName } from '@understudy/core/cluster';
+import { parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
@@ -28,8 +28,8 @@ export interface ServerSettings {
   readonly port: number;
   /** listen_addresses; `127.0.0.1` unless told otherwise. */
   readonly listenAddress: string;
-  readonly maxConnections: number;
-  readonly sharedBuffersMb: number;
+  /** What the operator has set, after the defaults. */
+  readonly operator: PostgresSettings;
   readonly walLevel: 'replica' | 'logical';
   /** max_wal_size, in MiB: how much WAL a checkpoint may be put off for. */
   readonly maxWalMb: number;
@@ -43,8 +43,7 @@ export interface ServerSettings {
 
 export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   listenAddress: '127.0.0.1',
-  maxConnections: 200,
-  sharedBuffersMb: 128,
+  operator: {},
   walLevel: 'logical',
   maxWalMb: 2048,
   slotWalKeepMb: 4096,
@@ -105,21 +104,26 @@ export function streamTls(directory: string | null): Record<string, string> {
   return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };
 }
 
-/** Settings that a user's own file may override. */
+/** Settings that a user's own file may override: the defaults, then what the operator has set for all members. */
 export function renderDefaults(settings: ServerSettings): string {
-  return renderLines('Defaults of Understudy, written at every start. To change one, set it in user.conf.', [
-    ['shared_buffers', `${settings.sharedBuffersMb}MB`],
-    // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
-    ['max_standby_streaming_delay', '1s'],
-    ['hot_standby_feedback', 'on'],
-    // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
-    ['wal_writer_delay', '10ms'],
-    ['checkpoint_timeout', '5min'],
-    ['max_wal_size', `${settings.maxWalMb}MB`],
-    ['log_line_prefix', '%m [%p] %q%u@%d '],
-    ['log_checkpoints', 'off'],
-    ['log_min_messages', 'warning'],
-  ]);
+  return renderLines(
+    'Defaults of Understudy, then `postgres:` of its configuration; written anew by it. To change one here alone, set it in user.conf.',
+    [
+      ['max_connections', '200'],
+      ['shared_buffers', '128MB'],
+      // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
+      ['max_standby_streaming_delay', '1s'],
+      ['hot_standby_feedback', 'on'],
+      // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
+      ['wal_writer_delay', '10ms'],
+      ['checkpoint_timeout', '5min'],
+      ['max_wal_size', `${settings.maxWalMb}MB`],
+      ['log_line_prefix', '%m [%p] %q%u@%d '],
+      ['log_checkpoints', 'off'],
+      ['log_min_messages', 'warning'],
+      ...Object.entries(settings.operator),
+    ],
+  );
 }
 
 /**
@@ -132,7 +136,6 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['listen_addresses', settings.listenAddress],
     ['port', String(settings.port)],
     ['unix_socket_directories', ''],
-    ['max_connections', String(settings.maxConnections)],
     ['password_encryption', 'scram-sha-256'],
     ['lc_messages', 'C'],
     ['logging_collector', 'off'],

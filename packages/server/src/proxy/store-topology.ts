@@ -1,5 +1,5 @@
 import type { FailoverConfig, MemberId, MemberReport, Store, VersionedState } from '@understudy/core/cluster';
-import { type DrainClock, type RoutableServer, type Topology, topologyOf } from '@understudy/core/routing';
+import { type DrainClock, drainingIntent, type RoutableServer, type Topology, topologyOf } from '@understudy/core/routing';
 import { withSockets } from './local-sockets.ts';
 import type { WatchedTopology } from './ports.ts';
 
@@ -97,8 +97,8 @@ export class StoreTopology implements WatchedTopology {
   }
 
   #noteIntent(): void {
-    const intent = this.#versioned?.state.intent;
-    if (intent?.kind !== 'switchover') this.#drain = null;
+    const intent = this.#versioned ? drainingIntent(this.#versioned.state) : null;
+    if (intent === null) this.#drain = null;
     else if (this.#drain?.intentId !== intent.id) this.#drain = { intentId: intent.id, untilMs: this.#now() + this.#config.drainTimeoutMs };
   }
 

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
-import { LagClock, type Topology, topologyOf } from '@understudy/core/routing';
+import { drainingIntent, LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import type { Log } from '../log/log.ts';
+import { onReload } from '../settings/reloads.ts';
 import type { Provider } from '../postgres/provider.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import { dashboardDirectory } from '../supervisor/index.ts';
@@ -16,10 +17,11 @@ import { durabilityOf, initialState } from '../supervisor/members.ts';
 import { Operator } from '../supervisor/operator.ts';
 import { type ClusterPaths, clusterPaths, memberDirectory } from '../supervisor/paths.ts';
 import { authority } from '../supervisor/ports.ts';
-import { BINARY_COPIES, findPrograms } from '../supervisor/prepare-cluster.ts';
+import { BINARY_COPIES, findPrograms, requireSettings } from '../supervisor/prepare-cluster.ts';
 import { removeRuntime, writeRuntime } from '../supervisor/runtime-file.ts';
+import { ServerSettings } from '../supervisor/server-settings.ts';
 import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
-import { describeAlarm, statusDocument } from '../supervisor/status.ts';
+import { describeAlarm, statusDocument, unreachableMs } from '../supervisor/status.ts';
 import { traceSettings } from '../telemetry/settings.ts';
 import { join, joined, specOf } from './membership.ts';
 import { openStore } from './open-store.ts';
@@ -44,10 +46,12 @@ export interface ServiceContext {
 }
 
 /** Runs one member on this machine until it is stopped, or has left the cluster. Throws errors of the catalogue. */
-export async function runMember(config: ServiceSettings, context: ServiceContext): Promise<void> {
+export async function runMember(config: ServiceSettings, context: ServiceContext, load: () => ServiceSettings): Promise<void> {
   const paths = clusterPaths(config.settings.data);
   const secrets = readSecrets(config.secrets);
-  const { provider } = await findPrograms(config.settings);
+  const programs = await findPrograms(config.settings);
+  const { provider } = programs;
+  await requireSettings(programs, config.settings, config.file);
   requireVersion(paths, provider.version.major, provider.version.text);
   for (const folder of [paths.root, paths.run, paths.log, paths.members]) makeFolder(folder);
   const lock = lockDirectory(paths.lock);
@@ -58,7 +62,14 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
     const store = await openStore(config.etcd, first, context.stop, context.say);
     if (!store) return;
     try {
-      await new MemberService(config, context, { paths, secrets, provider, store }).run();
+      await new MemberService(config, context, {
+        paths,
+        secrets,
+        provider,
+        store,
+        load,
+        check: settings => requireSettings(programs, settings, config.file),
+      }).run();
     } finally {
       await store.close();
     }
@@ -73,6 +84,10 @@ interface MemberParts {
   readonly secrets: Secrets;
   readonly provider: Provider;
   readonly store: EtcdStore;
+  /** Reads the file again. */
+  readonly load: () => ServiceSettings;
+  /** Throws when PostgreSQL would refuse these settings. */
+  readonly check: (settings: Settings) => Promise<void>;
 }
 
 /** One machine's part of a larger cluster: the agent's process with its PostgreSQL, and the HTTP API. The rest is heard through the store. */
@@ -85,6 +100,7 @@ class MemberService {
   readonly #lag = new LagClock();
   readonly #routers = new Routers();
   readonly #operator: Operator;
+  readonly #postgres: ServerSettings;
   #member: MemberProcess | null = null;
   /** The switchover that this member's agent was told to be drained for. */
   #toldDrained: string | null = null;
@@ -98,6 +114,11 @@ class MemberService {
     const { store, secrets, paths } = parts;
     this.#events = new EventLog(paths.events, event => store.tell(config.name, event));
     this.#events.subscribe(event => context.log.event(event));
+    this.#postgres = new ServerSettings(config.settings.postgres, {
+      check: parts.check,
+      members: () => (this.#member ? [this.#member] : []),
+      onEvent: event => void this.#events.append(event),
+    });
     this.#operator = new Operator({
       store,
       events: this.#events,
@@ -107,6 +128,7 @@ class MemberService {
       router: () => this.#routers.address ?? config.settings,
       newMembers: { where: 'elsewhere' },
       status: () => this.#status(),
+      heard: () => this.#hearing.recent(monotonicMs(), unreachableMs(config.settings)),
       topology: () => this.#topology(),
       stop: () => this.#end(),
       watchStatements: () => () => undefined,
@@ -127,6 +149,7 @@ class MemberService {
     const unwatch = [store.watch(this.#listener()), store.watchNotices(notice => this.#hearNotice(notice.topic, notice.from, notice))];
     const api = await this.#startApi();
     this.#member = this.#startMember();
+    onReload(this.#config.file, stop, () => void this.#postgres.reload(() => this.#parts.load().settings));
     const endTraces = await this.#trace();
     this.#context.say(`Member ${name} runs; its API listens on port ${api.port}.`);
     await ended;
@@ -140,10 +163,13 @@ class MemberService {
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
   }
 
-  /** A primary that is stopped on purpose hands over first, so that clients wait for a moment instead of an election. Where nobody can take over, it just stops. */
+  /**
+   * A primary that is stopped on purpose hands over first, so that clients wait for a moment instead of an election. Whether a replica may take over
+   * is decided by its agent (in async durability none is in the cohort); where none may, it just stops.
+   */
   async #handOver(): Promise<void> {
     const { primary, members } = this.#status();
-    const hasSuccessor = members.some(({ role, state, inCohort }) => role === 'replica' && state === 'running' && inCohort);
+    const hasSuccessor = members.some(({ role, state }) => role === 'replica' && state === 'running');
     if (primary !== this.#config.name || !hasSuccessor) return;
     await this.#operator
       .perform({ kind: 'switchover', to: null }, HAND_OVER_MS)
@@ -176,8 +202,9 @@ class MemberService {
   }
 
   /** When every router has said so, or there is none. */
-  #noteDrained({ intent }: ClusterState): void {
-    if (intent?.kind !== 'switchover' || intent.id === this.#toldDrained || !this.#routers.haveDrained(intent.id)) return;
+  #noteDrained(state: ClusterState): void {
+    const intent = drainingIntent(state);
+    if (intent === null || intent.id === this.#toldDrained || !this.#routers.haveDrained(intent.id)) return;
     this.#toldDrained = intent.id;
     this.#member?.drained(intent.id);
   }
@@ -204,6 +231,7 @@ class MemberService {
         binaryCopies: BINARY_COPIES,
         credentials: { superuser, replication, router },
         failover: settings.failover,
+        postgres: this.#postgres.current,
         tls: this.#config.machineTls,
       },
       onEvent: event => void this.#events.append(event),
@@ -258,7 +286,7 @@ class MemberService {
       endpoints: { router: this.#operator.url('router'), http: `http://${authority(settings.httpHost, settings.httpPort)}` },
       lag: this.#lag,
       nowMs,
-      unreachableMs: Math.max(2000, settings.failover.leaseMs * 2),
+      unreachableMs: unreachableMs(settings),
       supervisorPid: process.pid,
       dataDirectory: paths.root,
       describeAlarm,

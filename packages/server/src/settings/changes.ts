@@ -1,6 +1,6 @@
 import type { Settings } from '@understudy/core/cluster';
 
-/** Keys of settings that differ, as `proxy.poolSize`. */
+/** Keys of settings of the router that differ, as `proxy.poolSize`; PostgreSQL's own are the servers' business. */
 export interface SettingsChange {
   /** The router takes them on while it runs. */
   readonly atOnce: readonly string[];
@@ -14,7 +14,9 @@ const AT_START = 'proxy.workers';
 
 export function settingsChange(before: Settings, after: Settings): SettingsChange {
   const [old, now] = [flat(before), flat(after)];
-  const changed = [...now.keys()].filter(key => JSON.stringify(old.get(key)) !== JSON.stringify(now.get(key)));
+  const changed = [...now.keys()]
+    .filter(key => !key.startsWith('postgres.'))
+    .filter(key => JSON.stringify(old.get(key)) !== JSON.stringify(now.get(key)));
   return { atOnce: changed.filter(isTakenAtOnce), later: changed.filter(key => !isTakenAtOnce(key)) };
 }
 

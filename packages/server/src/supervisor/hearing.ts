@@ -23,6 +23,13 @@ export class Hearing {
     return new Map([...this.#heard].map(([id, { report }]) => [id, report]));
   }
 
+  /** Of those who said something within this time, and whose agents have not ended since. */
+  recent(nowMs: number, withinMs: number): ReadonlyMap<MemberId, MemberReport> {
+    const isRecent = (heard: { readonly atMs: number; readonly agentEnded: boolean }): boolean =>
+      !heard.agentEnded && nowMs - heard.atMs <= withinMs;
+    return new Map([...this.#heard].flatMap(([id, heard]) => (isRecent(heard) ? [[id, heard.report] as const] : [])));
+  }
+
   aged(nowMs: number): ReadonlyMap<MemberId, AgedReport> {
     return new Map([...this.#heard].map(([id, { report, atMs, agentEnded }]) => [id, { report, ageMs: nowMs - atMs, agentEnded }]));
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EventDraft, MemberSpec, Store } from '@understudy/core/cluster';
+import type { EventDraft, MemberSpec, PostgresSettings, Store } from '@understudy/core/cluster';
 import type { AgentOptions, FromAgent, ToAgent } from '../agent/messages.ts';
 import { channel, type Link } from '../store/link.ts';
 import { serveStore } from '../store/serve.ts';
@@ -21,9 +21,11 @@ export class MemberProcess {
   readonly #options: MemberProcessOptions;
   readonly #child: Child;
   #control: Link | null = null;
+  #postgres: PostgresSettings;
 
   constructor(options: MemberProcessOptions) {
     this.#options = options;
+    this.#postgres = options.agent.postgres;
     const { spec, onEvent, onEnded } = options;
     this.#child = new Child({
       name: `agent ${spec.id}`,
@@ -44,6 +46,12 @@ export class MemberProcess {
   /** No router has a transaction open on the primary any more, for this switchover. */
   drained(intentId: string): void {
     this.#control?.send({ kind: 'drained', intentId } satisfies ToAgent);
+  }
+
+  /** Has the agent, and those that are started after it, take on these settings of PostgreSQL. */
+  useSettings(postgres: PostgresSettings): void {
+    this.#postgres = postgres;
+    this.#control?.send({ kind: 'settings', postgres } satisfies ToAgent);
   }
 
   /** Shuts PostgreSQL down cleanly and ends the agent. */
@@ -76,7 +84,7 @@ export class MemberProcess {
       }
     });
     serveStore(store, channel(link, 'store'));
-    control.send({ kind: 'begin', options: agent } satisfies ToAgent);
+    control.send({ kind: 'begin', options: { ...agent, postgres: this.#postgres } } satisfies ToAgent);
     onEvent(draft('agent-started', spec.id, `The agent of ${spec.id} runs (process ${pid}).`));
   }
 }

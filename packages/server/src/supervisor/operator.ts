@@ -9,8 +9,9 @@ import {
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
+import type { HeardReports, Move, RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
-import type { ClusterFacade, OperationRequest, OperationResult } from '../api/facade.ts';
+import type { ClusterFacade, OperationRequest, OperationResult, RestartRequest } from '../api/facade.ts';
 import { StatusSamples } from '../api/status-samples.ts';
 import type { MemberStatus, StatusDocument, StatusSample } from '../api/types.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -20,8 +21,10 @@ import { SUPERUSER } from '../postgres/credentials.ts';
 import type { CurrentStore } from '../store/current.ts';
 import { Tour } from '../tour/tour.ts';
 import type { EventLog } from './event-log.ts';
+import { type MemberMovePorts, moveMember } from './member-move.ts';
 import { newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
+import { RollingRestart } from './rolling-restart.ts';
 import type { Secrets } from './secrets.ts';
 
 /** A change of the store that others get ahead of is tried again so many times. */
@@ -41,6 +44,8 @@ export interface OperatorPorts {
   /** Where a new member goes: on this machine, past the ports that are taken; or on a machine of its own, which a person must start. */
   readonly newMembers: { readonly where: 'here'; readonly takenPorts: () => readonly number[] } | { readonly where: 'elsewhere' };
   readonly status: () => StatusDocument;
+  /** The newest reports of the members that were heard of lately. */
+  readonly heard: () => HeardReports;
   readonly topology: () => Topology;
   readonly stop: () => void;
   readonly watchStatements: (listener: (sample: StatementSample) => void) => () => void;
@@ -51,10 +56,21 @@ export class Operator implements ClusterFacade {
   readonly tour: Tour;
   readonly #ports: OperatorPorts;
   readonly #samples: StatusSamples;
+  readonly #restarts: RollingRestart;
 
   constructor(ports: OperatorPorts) {
     this.#ports = ports;
     this.#samples = new StatusSamples(ports.status);
+    this.#restarts = new RollingRestart({
+      state: () => this.state(),
+      heard: ports.heard,
+      change: (next, reason) => this.#change(next, reason),
+      until: (condition, what, limitMs, onLate) => this.#until(condition, what, limitMs, onLate),
+      switchover: (to, timeoutMs) => this.#changePrimary({ kind: 'switchover', to }, timeoutMs),
+      outcomeOf: id => this.#outcomeOf(id),
+      withdraw: id => this.#withdraw(id),
+      shortenShutdown: () => this.#shortenShutdown(),
+    });
     this.tour = new Tour(this, ports.newMembers.where);
   }
 
@@ -120,12 +136,21 @@ export class Operator implements ClusterFacade {
         return this.#addReplica(timeoutMs);
       case 'remove-replica':
         return this.#removeReplica(request.id, timeoutMs);
+      case 'restart':
+      case 'upgrade':
+        return this.#restarts.run(request, timeoutMs);
+      case 'move':
+        return this.#move(request, timeoutMs);
       case 'shutdown':
         setImmediate(() => this.#ports.stop());
         return this.#done('The cluster is stopping.');
       default:
         return request satisfies never;
     }
+  }
+
+  restartSteps(request: RestartRequest): readonly RestartStep[] {
+    return this.#restarts.foresee(request);
   }
 
   #memberOf(role: 'primary' | 'replica'): MemberStatus {
@@ -237,6 +262,21 @@ export class Operator implements ClusterFacade {
     }, `An operator asked to remove ${id}.`);
     await this.#until(() => !this.state().members[id], `The removal of ${id}`, timeoutMs);
     return { message: `${id} was removed; its data is deleted.`, member: id, term: this.status().term };
+  }
+
+  async #move({ from, to }: Move, timeoutMs: number): Promise<OperationResult> {
+    const { newMembers, heard } = this.#ports;
+    if (newMembers.where === 'here') throw new UnderstudyError('no-other-machine', { id: from });
+    if (this.state().paused) throw new UnderstudyError('cluster-paused');
+    if (from === to) throw new UnderstudyError('bad-request', { why: 'a member cannot take its own place' });
+    const ports: MemberMovePorts = {
+      state: () => this.state(),
+      heard,
+      until: (condition, what, limitMs) => this.#until(condition, what, limitMs),
+      switchover: (id, limitMs) => this.#changePrimary({ kind: 'switchover', to: id }, limitMs),
+      remove: (id, limitMs) => this.#removeReplica(id, limitMs),
+    };
+    return await moveMember(ports, { from, to }, timeoutMs);
   }
 
   #requireMember(state: ClusterState, id: MemberId): ClusterState['members'][string] {

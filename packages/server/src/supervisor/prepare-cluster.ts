@@ -5,6 +5,7 @@ import { type Account, chooseAccount, giveTo } from '../postgres/account.ts';
 import { memberPaths } from '../postgres/layout.ts';
 import { restoreBackup } from '../postgres/restore.ts';
 import { DEFAULT_SETTINGS } from '../postgres/settings.ts';
+import { refusalOfSettings } from '../postgres/settings-check.ts';
 import { embeddedProvider, type Provider, systemProvider } from '../postgres/provider.ts';
 import type { LoadedSettings } from '../settings/load.ts';
 import { EmbeddedStore } from '../store/embedded.ts';
@@ -48,6 +49,7 @@ export async function prepareCluster(
   const isNew = inspectDirectory(paths).kind === 'new';
   const programs = await findPrograms(loaded.settings);
   const { version } = programs.provider;
+  await requireSettings(programs, loaded.settings, loaded.configPath);
   requireVersion(paths, version.major, version.text);
   if (isNew) {
     requireSpace(paths.root, loaded.settings.replicas + 1);
@@ -128,6 +130,12 @@ export async function findPrograms(settings: Settings): Promise<Programs> {
   } catch (error) {
     throw toUserError(error, {});
   }
+}
+
+/** PostgreSQL would not start with what it refuses here. Throws `bad-config`. */
+export async function requireSettings({ provider, account }: Programs, settings: Settings, file: string | null): Promise<void> {
+  const why = await refusalOfSettings(provider, account, settings.postgres);
+  if (why !== null) throw new UnderstudyError('bad-config', { path: file ?? 'of `postgres`', why: `postgres: ${why}` });
 }
 
 /** The newest PostgreSQL where Debian, or an installation from source, puts it. */

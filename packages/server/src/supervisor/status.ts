@@ -10,8 +10,9 @@ import {
   type PrimaryServer,
   parseStreamName,
   type ServerReport,
+  type Settings,
 } from '@understudy/core/cluster';
-import { ALARMS, type AlarmCode } from '@understudy/core/failover';
+import { ALARMS, type AlarmCode, majorOf } from '@understudy/core/failover';
 import type { LagClock, Topology } from '@understudy/core/routing';
 import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
 
@@ -125,10 +126,26 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     lagMs: lag?.ms ?? null,
     ...(stages ? { lagStages: stages } : {}),
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
+    ...restartOf(heard?.report),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
     detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
   };
+}
+
+/** What runs, and what a restart would change. */
+function restartOf(report: MemberReport | undefined): Pick<MemberStatus, 'version' | 'installedVersion' | 'pendingRestart'> {
+  const { serverVersion = null, installedVersion = null, pendingRestart = [] } = report ?? {};
+  return {
+    ...(serverVersion === null ? {} : { version: versionText(serverVersion) }),
+    ...(installedVersion === null || installedVersion === serverVersion ? {} : { installedVersion: versionText(installedVersion) }),
+    ...(pendingRestart.length === 0 ? {} : { pendingRestart }),
+  };
+}
+
+/** 180004 is 18.4. */
+function versionText(version: number): string {
+  return `${majorOf(version)}.${version % 10_000}`;
 }
 
 function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {
@@ -227,6 +244,11 @@ function detailOf(report: MemberReport): string | null {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1_048_576).toFixed(1)} MB`;
+}
+
+/** For how long a member may be silent. */
+export function unreachableMs({ failover }: Settings): number {
+  return Math.max(2000, failover.leaseMs * 2);
 }
 
 /** What an alarm means, and what to do about it. */

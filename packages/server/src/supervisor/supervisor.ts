@@ -18,7 +18,7 @@ import { Operator } from './operator.ts';
 import { stopOrphans, stopServers } from './orphans.ts';
 import { memberDirectory } from './paths.ts';
 import { authority } from './ports.ts';
-import { BINARY_COPIES, type PreparedCluster } from './prepare-cluster.ts';
+import { BINARY_COPIES, type PreparedCluster, requireSettings } from './prepare-cluster.ts';
 import { ProgressTeller } from './progress-teller.ts';
 import type { ProgressListener } from './progress.ts';
 import type { ReloadCause } from '../settings/reloads.ts';
@@ -26,8 +26,9 @@ import { proxyOptions } from './proxy-options.ts';
 import { tlsMaterial } from './tls.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { RouterSettings } from './router-settings.ts';
+import { ServerSettings } from './server-settings.ts';
 import { removeRuntime, writeRuntime } from './runtime-file.ts';
-import { describeAlarm, statusDocument } from './status.ts';
+import { describeAlarm, statusDocument, unreachableMs } from './status.ts';
 
 /** How long PostgreSQL gets to shut down cleanly when the cluster stops. */
 const SHUTDOWN_DEADLINE_MS = 20_000;
@@ -58,6 +59,7 @@ export class Supervisor {
   readonly #progress: ProgressTeller;
   #proxy: ProxyProcess | null = null;
   readonly #routerSettings: RouterSettings;
+  readonly #postgres: ServerSettings;
   #api: ApiServer | null = null;
   #unwatch: (() => void) | null = null;
   #stopping: Promise<void> | null = null;
@@ -77,6 +79,11 @@ export class Supervisor {
       serverTls: () => null,
       onEvent: event => this.#say(event),
     });
+    this.#postgres = new ServerSettings(options.settings.postgres, {
+      check: settings => requireSettings(cluster, settings, null),
+      members: () => [...this.#members.values()],
+      onEvent: event => this.#say(event),
+    });
     this.whenStopped = new Promise(resolve => {
       this.#markStopped = resolve;
     });
@@ -89,6 +96,7 @@ export class Supervisor {
       router: () => ({ host: options.settings.host, port: cluster.ports.router }),
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
       status: () => this.status(),
+      heard: () => this.#hearing.recent(monotonicMs(), unreachableMs(options.settings)),
       topology: () => this.topology(),
       stop: () => void this.stop(),
       watchStatements: listener => this.#proxy?.watchStatements(listener) ?? (() => undefined),
@@ -137,15 +145,16 @@ export class Supervisor {
       endpoints: { router: this.facade.url('router'), http: `http://${authority(settings.httpHost, this.#cluster.ports.http)}` },
       lag: this.#lag,
       nowMs,
-      unreachableMs: Math.max(2000, settings.failover.leaseMs * 2),
+      unreachableMs: unreachableMs(settings),
       supervisorPid: process.pid,
       dataDirectory: this.#cluster.paths.root,
       describeAlarm,
     });
   }
 
-  /** The router takes on other settings, as far as it can without a restart, and tells so. No client is disconnected. */
+  /** Router and servers take on other settings, as far as they can without a restart, and tell so. No client is disconnected. */
   async reload(load: () => Settings, cause: ReloadCause): Promise<void> {
+    await this.#postgres.reload(load);
     if (this.#proxy !== null) await this.#routerSettings.reload(this.#proxy, load, cause);
   }
 
@@ -256,6 +265,7 @@ export class Supervisor {
           binaryCopies: BINARY_COPIES,
           credentials: { superuser, replication, router },
           failover: this.#options.settings.failover,
+          postgres: this.#postgres.current,
           tls: null,
         },
         onEvent: event => this.#say(event),

@@ -1,4 +1,5 @@
 import { type ClusterEvent, type ClusterState, type EventKind, type TermRecord, UnderstudyError } from '@understudy/core/cluster';
+import type { RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -97,6 +98,12 @@ export class RecordedCluster implements ClusterFacade {
   subscribe(listener: (event: ClusterEvent) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  steps: readonly RestartStep[] = [];
+
+  restartSteps(): readonly RestartStep[] {
+    return this.steps;
   }
 
   async perform(request: OperationRequest, timeoutMs: number): Promise<{ message: string; member: string | null; term: number | null }> {

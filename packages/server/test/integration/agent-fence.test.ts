@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_FAILOVER, type EventDraft, type MemberReport } from '@understudy/core/cluster';
 import { Agent } from '../../src/agent/agent.ts';
+import { InstalledPrograms } from '../../src/agent/programs.ts';
 import { PromiseFile } from '../../src/agent/promise-file.ts';
 import { PromotionNote } from '../../src/agent/promotion-note.ts';
 import { giveTo, PostgresServer } from '../../src/postgres/index.ts';
@@ -47,11 +48,17 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       binaryCopies: '/var/lib/understudy/bin',
       credentials: CREDENTIALS,
       failover: DEFAULT_FAILOVER,
+      postgres: {},
       tls: null,
     },
     {
       store,
       server,
+      programs: new InstalledPrograms(
+        spec.provider,
+        async () => spec.provider,
+        ({ postgres }) => postgres,
+      ),
       promises: new PromiseFile(directory),
       note: new PromotionNote(directory),
       onEvent: event => events.push(event),

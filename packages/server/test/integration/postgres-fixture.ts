@@ -73,7 +73,8 @@ export async function openBench(kind: 'embedded' | 'system'): Promise<Bench> {
     account,
     provider,
     member: async (id, maxConnections = 30) => {
-      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), maxConnections, sharedBuffersMb: 16 };
+      const operator = { max_connections: String(maxConnections), shared_buffers: '16MB' };
+      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), operator };
       const spec: ServerSpec = { provider, account, paths: memberPaths(join(directory, id)), settings, credentials: CREDENTIALS };
       const exits: PostmasterExit[] = [];
       const member = { id, spec, exits, server: new PostgresServer(spec, exit => exits.push(exit)) };

@@ -1,3 +1,4 @@
+import { postgresSettingFault } from '@understudy/core/cluster';
 import { describe, expect, test } from 'vitest';
 import { formatConninfo, parseConninfo } from '../../src/postgres/conninfo.ts';
 import {
@@ -7,6 +8,7 @@ import {
   quoteSetting,
   readReplicationSettings,
   renderConfig,
+  renderDefaults,
   type ReplicationSettings,
   walLimits,
 } from '../../src/postgres/settings.ts';
@@ -73,6 +75,20 @@ describe('conninfo', () => {
 test('only settings that failover rests on are taken out of postgresql.auto.conf', () => {
   const text = "# comment\nwork_mem = '5MB'\nSynchronous_Standby_Names = ''\nfsync='off'\nmy.setting = 'x'\n";
   expect(withoutSettings(text, ownedSettings(18))).toBe("# comment\nwork_mem = '5MB'\nmy.setting = 'x'\n");
+});
+
+test('everything that understudy.conf sets is refused to an operator, with the reason', () => {
+  const tls = renderConfig(18, { ...settings, tlsDirectory: '/tls' }, ISOLATED, '/p');
+  const owned = [...tls.matchAll(/^(\w+) = /gm)].map(match => match[1]!);
+  expect(owned.length).toBeGreaterThan(30);
+  for (const name of owned) expect(postgresSettingFault(name, 'x'), name).toMatch(/^is set by Understudy itself: /);
+  expect(postgresSettingFault('max_connections', '300')).toBeNull();
+});
+
+test('what an operator has set comes after the defaults', () => {
+  const text = renderDefaults({ ...settings, operator: { shared_buffers: '1GB', 'my.setting': "it's" } });
+  expect(text.indexOf("shared_buffers = '128MB'")).toBeLessThan(text.indexOf("shared_buffers = '1GB'"));
+  expect(text).toContain("my.setting = 'it''s'\n");
 });
 
 describe('how much WAL may lie about', () => {

@@ -37,6 +37,7 @@ function operator(change: Partial<ClusterState> = {}, host = '127.0.0.1') {
         term: store.current.state.rule?.term ?? 0,
         primary: store.current.state.rule?.primary ?? null,
       }),
+    heard: () => new Map(),
     topology: () => ({ term: 0, primary: { kind: 'absent', reason: 'not asked' }, replicas: [], history: [] }),
     stop: () => undefined,
     watchStatements: () => () => undefined,
