@@ -128,8 +128,19 @@ function etcdArguments(name: string, host: string, all: readonly string[], direc
   const [client, peer] = [`http://${host}:2379`, `http://${host}:2380`];
   const cluster = all.map(each => `${nameOf(all, each)}=http://${each}:2380`).join(',');
   return [
-    ...['--name', name, '--data-dir', directory, '--initial-cluster', cluster],
-    ...['--listen-client-urls', client, '--advertise-client-urls', client],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+    '--name',
+    name,
+    '--data-dir',
+    directory,
+    '--initial-cluster',
+    cluster,
+    '--listen-client-urls',
+    client,
+    '--advertise-client-urls',
+    client,
+    '--listen-peer-urls',
+    peer,
+    '--initial-advertise-peer-urls',
+    peer,
   ];
 }
