@@ -54,8 +54,8 @@ export class BenchCluster {
     chmodSync(directory, 0o755);
     const cluster = new BenchCluster(directory, await portsOf(directory), plan);
     try {
+      cluster.#configure();
       await cluster.#up();
-      await cluster.#makeRoom();
       await cluster.#fill();
     } catch (error) {
       await cluster.stop();
@@ -112,6 +112,13 @@ export class BenchCluster {
     return { host: '127.0.0.1', port, user: 'postgres', password: this.#password, database: 'postgres' };
   }
 
+  /** Found by `up`, which runs beside it. */
+  #configure(): void {
+    const { maxConnections } = this.#plan;
+    if (maxConnections === null) return;
+    writeFileSync(join(this.directory, 'understudy.yaml'), `postgres:\n  max_connections: ${maxConnections}\n`);
+  }
+
   async #up(): Promise<void> {
     const { router, http } = this.#ports;
     const replicas = String(this.#plan.replicas);
@@ -124,17 +131,6 @@ export class BenchCluster {
     const answer = await fetch(`http://127.0.0.1:${this.#ports.http}/status`).catch(() => null);
     const status = answer === null ? null : ((await answer.json()) as StatusDocument);
     return status?.verdict === 'healthy' ? status : null;
-  }
-
-  async #makeRoom(): Promise<void> {
-    const { maxConnections } = this.#plan;
-    if (maxConnections === null) return;
-    const members = [this.primary, ...this.replicas];
-    const [row] = await this.query(this.primary, 'SHOW max_connections');
-    if (Number(row?.['max_connections']) >= maxConnections) return;
-    for (const member of members) await this.query(member, `ALTER SYSTEM SET max_connections = ${maxConnections}`);
-    await this.#command('down');
-    await this.#up();
   }
 
   async #fill(): Promise<void> {
