@@ -16,13 +16,28 @@ export interface MemberSpec {
   readonly priority: number;
   /** Never promoted, though it may acknowledge and promise. */
   readonly nofailover: boolean;
-  /** Never counted in the cohort: an asynchronous, far or delayed replica. */
+  /** Never counted in the cohort: an asynchronous or far replica. */
   readonly nosync: boolean;
+  /** How much later than it was committed a change shows on it, in milliseconds; 0: at once. A delayed replica never counts, and is never promoted. */
+  readonly applyDelayMs: number;
   readonly zone: string | null;
   /** Relative share of reads, 0 to 1000. */
   readonly readWeight: number;
   /** `leaving`: it is taken out of the cohort and then stopped for good. */
   readonly lifecycle: 'member' | 'leaving';
+}
+
+/** The longest delay of a replica: a week of WAL lies on its disk then. */
+export const APPLY_DELAY_MS_MAX: number = 7 * 86_400_000;
+
+/** What the operator lets be promoted. A delayed replica would first have to show all at once what it was to hold back. */
+export function isElectable({ nofailover, applyDelayMs }: MemberSpec): boolean {
+  return !nofailover && applyDelayMs === 0;
+}
+
+/** What the operator lets be counted in the cohort. */
+export function isSynchronous({ nosync, applyDelayMs }: MemberSpec): boolean {
+  return !nosync && applyDelayMs === 0;
 }
 
 const APPLICATION_NAME = /^([a-z][a-z0-9]{0,15})_t(\d{1,15})$/;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APPLY_DELAY_MS_MAX } from './member.ts';
 import type { AckRule } from './rule.ts';
 import { type ClusterState, HISTORY_LIMIT } from './state.ts';
 
@@ -47,6 +48,7 @@ const schema = z.strictObject({
         priority: z.number().int().min(0).max(1000),
         nofailover: z.boolean(),
         nosync: z.boolean(),
+        applyDelayMs: z.number().int().min(0).max(APPLY_DELAY_MS_MAX).default(0),
         zone: z.string().nullable(),
         readWeight: z.number().min(0).max(1000),
         lifecycle: z.enum(['member', 'leaving']),

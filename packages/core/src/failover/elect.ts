@@ -1,4 +1,4 @@
-import type { ClusterState, MemberId, Rule, TermRecord, WalPosition } from '../cluster/index.ts';
+import type { ClusterState, MemberId, MemberSpec, Rule, TermRecord, WalPosition } from '../cluster/index.ts';
 import { comparePositions, HISTORY_LIMIT, isAncestor, lagBytes, mayElect } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
@@ -71,7 +71,14 @@ function awaitsMore(view: View, rule: Rule, recruits: readonly Recruit[], nowMs:
   if (isStalled(view) && !answered.has(rule.primary) && canAnswer(view, rule.primary, nowMs))
     return sinceMs < view.config.electionTimeoutMs;
   if (sinceMs >= 2 * view.config.heartbeatMs) return false;
-  return liveCandidates(view, rule, nowMs).some(id => !answered.has(id) && reportOf(view, id)?.server.kind === 'replica');
+  return liveCandidates(view, rule, nowMs).some(
+    id => !answered.has(id) && isOfUse(view.state.members[id]) && reportOf(view, id)?.server.kind === 'replica',
+  );
+}
+
+/** A delayed replica may not know where its WAL ends before it has applied it, and nobody waits for that. */
+function isOfUse(spec: MemberSpec | undefined): boolean {
+  return mayLead(spec) || maySync(spec);
 }
 
 /** The present election was asked for since a term could not be established, not since its primary was gone. */

@@ -2,7 +2,7 @@ import type { PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster
 import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, streamName } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
-import { changeStore, decision, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
+import { changeStore, decision, isHoldingBack, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
 import { slotName } from './slots.ts';
 import type { View } from './view.ts';
 
@@ -57,6 +57,11 @@ function followAsReplica(view: View, rule: Rule, server: ReplicaServer, leader: 
   if (leader === null) return followElected(view, rule, server, nowMs);
   const leaderEnd = endOfLeader(leader, server);
   const end = server.walEnd;
+  if (isHoldingBack(view.state.members[view.self], server)) {
+    // Whether it may follow as it is shows when it has applied what it has: nobody counts on it, and it is repaired then like any other.
+    const reason = `Follow ${rule.primary}, the primary of term ${rule.term}, once the WAL that is here has been applied.`;
+    return server.followsAs === name ? [] : followPrimary(view, rule, end, reason);
+  }
   if (end === null) return [];
   if (!isAncestor(end, leaderEnd)) return rejoin(view, rule, end, leaderEnd, leader, nowMs);
   if (server.followsAs === name) return starved(view, rule, nowMs);
@@ -86,7 +91,7 @@ function followElected(view: View, rule: Rule, server: ReplicaServer, nowMs: num
   );
 }
 
-function followPrimary(view: View, rule: Rule, end: WalPosition, reason: string): readonly Decision[] {
+function followPrimary(view: View, rule: Rule, end: WalPosition | null, reason: string): readonly Decision[] {
   const spec = view.state.members[rule.primary];
   if (spec === undefined) return [];
   const action = {
@@ -97,7 +102,7 @@ function followPrimary(view: View, rule: Rule, end: WalPosition, reason: string)
     applicationName: streamName(view.self, rule.term),
     slot: slotName(view.self),
   } as const;
-  return [decision(action, reason, { walEnd: formatLsn(end.lsn), timeline: end.timeline })];
+  return [decision(action, reason, { walEnd: end && formatLsn(end.lsn), timeline: end?.timeline ?? null })];
 }
 
 /** A report is older than the WAL that was streamed meanwhile; on the leader's own timeline nobody else has written. */

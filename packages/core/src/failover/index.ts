@@ -2,7 +2,7 @@ export type * from './action.ts';
 export { ALARMS, type AlarmCode, type AlarmText } from './alarms.ts';
 export { type CohortStep, covers, nextCohortStep, sameSet, widensElection } from './cohort-plan.ts';
 export { decide } from './decide.ts';
-export { electionUnderWay, leadingServer } from './facts.ts';
+export { electionUnderWay, isHoldingBack, leadingServer } from './facts.ts';
 export { recruitOf } from './recruits.ts';
 export * from './move.ts';
 export * from './restart-view.ts';

@@ -52,6 +52,7 @@ function refusalOf(view: View, rule: Rule, server: PrimaryServer, target: Member
   const spec = view.state.members[target];
   if (spec === undefined) return `there is no member ${target}`;
   if (target === rule.primary) return `${target} is the primary already`;
+  if (spec.applyDelayMs > 0) return `${target} is a delayed replica`;
   if (!mayLead(spec)) return `${target} is marked ${spec.nofailover ? 'nofailover' : 'leaving'}`;
   if (!isLive(view, target, nowMs)) return `${target} does not answer`;
   const sender = streamingMembers(server, rule).get(target);

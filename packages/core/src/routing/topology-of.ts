@@ -75,5 +75,6 @@ function replicaOf(state: ClusterState, rule: Rule, id: MemberId, report: Member
 
 function routable(state: ClusterState, id: MemberId, timeline: number): RoutableServer {
   const spec = state.members[id]!;
-  return { id, host: spec.host, port: spec.port, timeline, weight: spec.readWeight, zone: spec.zone };
+  const { host, port, readWeight: weight, zone, applyDelayMs } = spec;
+  return { id, host, port, timeline, weight, zone, ...(applyDelayMs > 0 ? { applyDelayMs } : {}) };
 }

@@ -27,6 +27,7 @@ export function spec(id: MemberId, change: Partial<MemberSpec> = {}): MemberSpec
     nofailover: false,
     nosync: false,
     zone: null,
+    applyDelayMs: 0,
     readWeight: 100,
     lifecycle: 'member',
     ...change,

@@ -35,7 +35,14 @@ export function scenarioOf(seed: number): Scenario {
     maxLossBytes: 1 << 20,
   };
   const specs = random.chance(0.2)
-    ? { [`n${random.int(2, members)}`]: random.pick([{ nofailover: true }, { nosync: true }, { priority: 200 }]) }
+    ? {
+        [`n${random.int(2, members)}`]: random.pick([
+          { nofailover: true },
+          { nosync: true },
+          { applyDelayMs: 3_600_000 },
+          { priority: 200 },
+        ]),
+      }
     : {};
   const options = { seed, members, durability, fromScratch: random.chance(0.1), specs };
   return { options, faults: drawFaults(random, members, FAULTS_MS) };

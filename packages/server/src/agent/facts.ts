@@ -1,5 +1,5 @@
 import { type ClusterState, type Lsn, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
-import { type LocalFacts, leadingServer, type RepairFault } from '@understudy/core/failover';
+import { isHoldingBack, leadingServer, type LocalFacts, type RepairFault } from '@understudy/core/failover';
 import type { Observation } from '../postgres/index.ts';
 
 /** A member that streams or leads needs no repair: what failed before is over. */
@@ -76,10 +76,10 @@ export class FactKeeper {
     if (term === undefined) return;
     if (seen.kind === 'replica') {
       this.#namesInForceSince = null;
-      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term)) {
-        this.#streamedAtMs[this.#self] = nowMs;
-        this.#repair = NO_REPAIR;
-      }
+      const streams = seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term);
+      if (streams) this.#repair = NO_REPAIR;
+      // What it does not ask for yet is not missing.
+      if (streams || isHoldingBack(this.#state?.members[this.#self], seen)) this.#streamedAtMs[this.#self] = nowMs;
       return;
     }
     this.#repair = NO_REPAIR;

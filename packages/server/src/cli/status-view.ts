@@ -1,4 +1,4 @@
-import { EXIT, type ExitCode, formatBytes } from '@understudy/core/cluster';
+import { EXIT, type ExitCode, formatBytes, formatDuration } from '@understudy/core/cluster';
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
 import { type Column, tableLines, wrap } from './table.ts';
 import type { Colors } from './terminal.ts';
@@ -108,7 +108,12 @@ function lagText(status: StatusDocument, member: MemberStatus, value: number | n
   return value === null || member.id === status.primary ? '-' : format(value);
 }
 
-function stateText({ state, detail }: MemberStatus): string {
+function stateText({ state, detail, applyDelayMs }: MemberStatus): string {
+  const delay = applyDelayMs === undefined ? '' : `, ${formatDuration(applyDelayMs)} delayed`;
+  return `${plainState(state, detail)}${delay}`;
+}
+
+function plainState(state: string, detail: string | null): string {
   return detail === null || detail === state ? state : detail.startsWith(state) ? detail : `${state} (${detail})`;
 }
 

@@ -37,6 +37,8 @@ export interface ServerSettings {
   readonly slotWalKeepMb: number;
   /** wal_keep_size, in MiB: kept for members without a slot. */
   readonly walKeepMb: number;
+  /** recovery_min_apply_delay, in milliseconds: above 0 on a delayed replica. */
+  readonly applyDelayMs: number;
   /** Where this machine's certificate lies, readable to the server's account (see tls-files.ts); null: no TLS between members. */
   readonly tlsDirectory: string | null;
 }
@@ -48,6 +50,7 @@ export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   maxWalMb: 2048,
   slotWalKeepMb: 4096,
   walKeepMb: 128,
+  applyDelayMs: 0,
   tlsDirectory: null,
 };
 
@@ -113,7 +116,8 @@ export function renderDefaults(settings: ServerSettings): string {
       ['shared_buffers', '128MB'],
       // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
       ['max_standby_streaming_delay', '1s'],
-      ['hot_standby_feedback', 'on'],
+      // A delayed one would hold back the primary's vacuum by its whole delay.
+      ['hot_standby_feedback', settings.applyDelayMs > 0 ? 'off' : 'on'],
       // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
       ['wal_writer_delay', '10ms'],
       ['checkpoint_timeout', '5min'],
@@ -160,7 +164,7 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['tcp_keepalives_interval', '1'],
     ['tcp_keepalives_count', '3'],
     ['recovery_target_timeline', 'latest'],
-    ['recovery_min_apply_delay', '0'],
+    ['recovery_min_apply_delay', `${settings.applyDelayMs}ms`],
     // One life of the postmaster is one incarnation: restarting by itself after a crashed backend would reset shared memory (the received
     // position, the flag that makes commits wait) behind the agent's back. It ends instead, which the agent sees at once.
     ['restart_after_crash', 'off'],

@@ -1,6 +1,7 @@
 import {
   type ClusterState,
   formatLsn,
+  isSynchronous,
   type Lsn,
   lagBytes,
   type MemberId,
@@ -12,7 +13,7 @@ import {
   type ServerReport,
   type Settings,
 } from '@understudy/core/cluster';
-import { ALARMS, type AlarmCode, majorOf } from '@understudy/core/failover';
+import { type AlarmCode, ALARMS, isHoldingBack, majorOf } from '@understudy/core/failover';
 import type { LagClock, Topology } from '@understudy/core/routing';
 import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
 
@@ -79,9 +80,10 @@ function verdictOf(inputs: StatusInputs, members: readonly MemberStatus[]): Stat
 function isWell({ state, reports }: StatusInputs, member: MemberStatus): boolean {
   if (member.role === 'primary') return member.state === 'running';
   if (member.role !== 'replica' || member.state !== 'running') return false;
-  if (state.durability.mode === 'quorum' && !state.members[member.id]?.nosync) return member.inCohort;
+  const spec = state.members[member.id];
+  if (state.durability.mode === 'quorum' && spec && isSynchronous(spec)) return member.inCohort;
   const server = reports.get(member.id)?.report.server;
-  return server?.kind === 'replica' && server.receiver?.streaming === true;
+  return server?.kind === 'replica' && (server.receiver?.streaming === true || (server.followsAs !== null && isHoldingBack(spec, server)));
 }
 
 function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
@@ -127,8 +129,9 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     ...(stages ? { lagStages: stages } : {}),
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     ...restartOf(heard?.report),
+    ...(spec.applyDelayMs > 0 ? { applyDelayMs: spec.applyDelayMs } : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
-    detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report),
+    detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report, spec),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
   };
 }
@@ -222,7 +225,7 @@ function stateOf(report: MemberReport): MemberStatus['state'] {
   }
 }
 
-function detailOf(report: MemberReport): string | null {
+function detailOf(report: MemberReport, spec: MemberSpec): string | null {
   const { operation, server } = report;
   if (operation?.kind === 'cloning') {
     const done = megabytes(operation.bytesDone);
@@ -236,7 +239,9 @@ function detailOf(report: MemberReport): string | null {
       return server.fault === 'disk-full' ? 'out of disk space' : 'unable to write to its disk';
     case 'replica':
       if (server.replayPaused) return 'replay is paused by an operator';
-      return server.receiver?.streaming ? null : server.followsAs === null ? 'following nobody' : 'not streaming';
+      if (server.receiver?.streaming) return null;
+      if (server.followsAs === null) return 'following nobody';
+      return isHoldingBack(spec, server) ? null : 'not streaming';
     default:
       return server.kind === 'primary' ? null : server.kind;
   }

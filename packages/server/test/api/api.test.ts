@@ -114,6 +114,7 @@ describe('operations', () => {
     ['/switchover', '', { kind: 'switchover', to: null }, 30_000],
     ['/failover', { acceptDataLoss: true, timeoutMs: 5 }, { kind: 'failover', to: null, acceptDataLoss: true }, 5],
     ['/replicas', {}, { kind: 'add-replica' }, 600_000],
+    ['/replicas', { applyDelayMs: 60_000 }, { kind: 'add-replica', applyDelayMs: 60_000 }, 600_000],
     ['/pause', {}, { kind: 'pause' }, 30_000],
     ['/resume', {}, { kind: 'resume' }, 30_000],
     ['/shutdown', {}, { kind: 'shutdown' }, 30_000],
@@ -149,6 +150,7 @@ describe('operations', () => {
     ['/switchover', '{', 400, 'bad-request'],
     ['/switchover', '[]', 400, 'bad-request'],
     ['/failover', { acceptDataLoss: 'yes' }, 400, 'bad-request'],
+    ['/replicas', { applyDelayMs: -1 }, 400, 'bad-request'],
     ['/pause', { timeoutMs: -1 }, 400, 'bad-request'],
     ['/pause', { timeoutMs: 'x'.repeat(20_000) }, 400, 'bad-request'],
   ])('refuses POST %s %j', async (path, body, code, error) => {

@@ -49,6 +49,7 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       credentials: CREDENTIALS,
       failover: DEFAULT_FAILOVER,
       postgres: {},
+      applyDelayMs: 0,
       tls: null,
     },
     {

@@ -1,0 +1,66 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MemberStatus, StatusDocument } from '../../packages/server/src/api/types.ts';
+import { Cluster } from '../support/cluster.ts';
+import { until } from '../support/wait.ts';
+
+const memberOf = (status: StatusDocument, id: string): MemberStatus => {
+  const member = status.members.find(each => each.id === id);
+  if (!member) throw new Error(`there is no ${id}`);
+  return member;
+};
+
+describe('members that do not simply follow the primary', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await Cluster.start('--replicas', '1');
+    await onRouter('create table t as select generate_series(1, 3) as i');
+  });
+  afterAll(() => cluster.destroy());
+
+  async function onRouter(text: string): Promise<void> {
+    const client = cluster.client();
+    await client.connect();
+    await client.query(text);
+    await client.end();
+  }
+
+  /** Rows of t as that member itself shows them. */
+  async function rowsOn(id: string): Promise<number> {
+    const { host, port } = memberOf(await cluster.status(), id);
+    const { username, password } = new URL(cluster.url);
+    const client = new pg.Client({ host, port, user: username, password: decodeURIComponent(password), database: 'postgres' });
+    await client.connect();
+    const { rows } = await client.query<{ n: number }>('select count(*)::int as n from t');
+    await client.end();
+    return rows[0]!.n;
+  }
+
+  it('a delayed replica shows the past, takes no part in a failover, and the cluster is healthy before and after', async () => {
+    const bad = await cluster.command('replica', 'add', '--delay', 'tomorrow');
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('--delay: must be a time such as 30min or 1h')]);
+    expect((await cluster.command('replica', 'add', '--delay', '1h')).code).toBe(0);
+    await onRouter('delete from t where i > 1');
+    const before = await cluster.whenHealthy();
+    expect(memberOf(before, 'n3')).toMatchObject({ applyDelayMs: 3_600_000, inCohort: false });
+    await until('the deletion on n2', async () => ((await rowsOn('n2')) === 1 ? true : null));
+    await cluster.whenStatus('WAL that n3 has and does not apply', s => {
+      const { receiveLsn } = memberOf(s, 'n1');
+      const n3 = memberOf(s, 'n3');
+      return n3.receiveLsn === receiveLsn && (n3.lagBytes ?? 0) > 0;
+    });
+    expect(await rowsOn('n3')).toBe(3);
+
+    const refused = await cluster.command('switchover', '--to', 'n3');
+    expect([refused.code, refused.stderr]).toEqual([6, expect.stringContaining('n3 is a delayed replica')]);
+    process.kill(memberOf(before, before.primary!).postmasterPid!, 'SIGKILL');
+    const after = await cluster.whenStatus('another primary', s => s.primary === 'n2' && s.verdict === 'healthy');
+    expect(after.term).toBe(before.term + 1);
+    expect(await rowsOn('n3')).toBe(3);
+    // The same PostgreSQL as before: to change its upstream it needed no restart.
+    expect(memberOf(after, 'n3').postmasterPid).toBe(memberOf(before, 'n3').postmasterPid);
+    expect((await cluster.command('status')).stdout).toContain('running, 1 h delayed');
+    expect((await cluster.command('replica', 'remove', 'n3', '--yes')).code).toBe(0);
+  });
+});
