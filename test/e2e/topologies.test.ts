@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MemberStatus, StatusDocument } from '../../packages/server/src/api/types.ts';
@@ -14,7 +16,9 @@ describe('members that do not simply follow the primary', () => {
   let cluster: Cluster;
 
   beforeAll(async () => {
-    cluster = await Cluster.start('--replicas', '1');
+    cluster = await Cluster.prepare();
+    writeFileSync(join(cluster.parent, 'understudy.yaml'), 'failover:\n  replicaTimeoutMs: 1500\n');
+    expect((await cluster.up('--replicas', '1')).code).toBe(0);
     await onRouter('create table t as select generate_series(1, 3) as i');
   });
   afterAll(() => cluster.destroy());
@@ -63,4 +67,57 @@ describe('members that do not simply follow the primary', () => {
     expect((await cluster.command('status')).stdout).toContain('running, 1 h delayed');
     expect((await cluster.command('replica', 'remove', 'n3', '--yes')).code).toBe(0);
   });
+
+  it('a cascading replica streams from its upstream, through a failover, and from the primary while that is away', async () => {
+    const stranger = await cluster.command('replica', 'add', '--follows', 'n9');
+    expect([stranger.code, stranger.stderr]).toEqual([2, expect.stringContaining('There is no member n9')]);
+    expect((await cluster.command('replica', 'add')).code).toBe(0);
+    const start = await cluster.whenHealthy();
+    const upstream = start.members.find(({ role }) => role === 'replica')!.id;
+    const added = await cluster.command('replica', 'add', '--follows', upstream, '--json');
+    const id = String(JSON.parse(added.stdout).member);
+    const from = (who: string) => (s: StatusDocument) => s.verdict === 'healthy' && memberOf(s, id).cascade?.from === who;
+    const before = await cluster.whenStatus('it streams from its upstream', from(upstream));
+    expect(memberOf(before, id)).toMatchObject({ cascade: { upstream }, inCohort: false });
+    expect(before.durability.cohort).not.toContain(id);
+    expect((await cluster.command('status')).stdout).toMatch(new RegExp(`─ ${upstream} [^]*─ ${id} `));
+
+    // Whoever wins, it goes on: from its upstream as a replica, or from its upstream as the primary.
+    process.kill(memberOf(before, before.primary!).postmasterPid!, 'SIGKILL');
+    await cluster.whenStatus('it streams from its upstream after a failover', s => s.term > before.term && from(upstream)(s));
+    await onRouter('insert into t values (7)');
+    const rows = await rowsOn(upstream);
+    await until('the row', async () => ((await rowsOn(id)) === rows ? true : null));
+
+    const now = await cluster.status();
+    if (now.primary === upstream) expect((await cluster.command('switchover')).code).toBe(0);
+    const away = await cluster.whenStatus('its upstream is a replica', s => s.primary !== upstream && from(upstream)(s));
+    const stop = stopAgainAndAgain(upstream);
+    const fallen = await cluster.whenStatus('it streams from the primary', s => memberOf(s, id).cascade?.from === s.primary);
+    expect(fallen.term).toBe(away.term);
+    await stop();
+    await cluster.whenStatus('it is back at its upstream', from(upstream));
+  });
+
+  /** Keeps a member's PostgreSQL from serving anybody for long, until the returned function is called. */
+  function stopAgainAndAgain(id: string): () => Promise<void> {
+    let stopped = false;
+    const looking = (async () => {
+      while (!stopped) {
+        const pid = memberOf(await cluster.status(), id).postmasterPid;
+        if (pid !== null) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It is gone.
+          }
+        }
+        await new Promise(resolve => setTimeout(resolve, 100));
+      }
+    })();
+    return () => {
+      stopped = true;
+      return looking;
+    };
+  }
 });

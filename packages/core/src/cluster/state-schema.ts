@@ -49,6 +49,7 @@ const schema = z.strictObject({
         nofailover: z.boolean(),
         nosync: z.boolean(),
         applyDelayMs: z.number().int().min(0).max(APPLY_DELAY_MS_MAX).default(0),
+        follows: memberId.nullable().default(null),
         zone: z.string().nullable(),
         readWeight: z.number().min(0).max(1000),
         lifecycle: z.enum(['member', 'leaving']),

@@ -9,4 +9,5 @@ export * from './restart-view.ts';
 export * from './rolling-restart.ts';
 export { slotName } from './slots.ts';
 export { type AckSet, parseSynchronousNames, synchronousNames } from './synchronous-names.ts';
+export { streamsUnder, upstreamOf } from './upstream.ts';
 export type * from './view.ts';

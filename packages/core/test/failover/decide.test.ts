@@ -378,7 +378,7 @@ describe('a replica', () => {
   it('follows when its WAL is part of the history of the leader', () => {
     const behind = replica({ timeline: 2, walEnd: { timeline: 2, lsn: 500n, history: [] } });
     expect(actions({ self, reports: own(behind) })).toEqual([
-      { kind: 'follow', primary: 'n1', host: 'n1.test', port: 5432, applicationName: 'n3_t7', slot: 'understudy_n3' },
+      { kind: 'follow', from: 'n1', host: 'n1.test', port: 5432, applicationName: 'n3_t7', slot: 'understudy_n3' },
     ]);
   });
 

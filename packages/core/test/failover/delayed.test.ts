@@ -27,7 +27,7 @@ describe('a delayed replica', () => {
 
   it('follows the primary before it knows where its WAL ends, which may take as long as its delay', () => {
     const parts = { self: 'n4', state: { members }, reports: four(report('n4', replica(behind))) };
-    expect(actions(parts)).toMatchObject([{ kind: 'follow', primary: 'n1', applicationName: 'n4_t7' }]);
+    expect(actions(parts)).toMatchObject([{ kind: 'follow', from: 'n1', applicationName: 'n4_t7' }]);
     const undelayed = { ...parts, state: { members: { ...members, n4: spec('n4') } } };
     expect(actions(undelayed)).toEqual([]);
   });

@@ -41,6 +41,7 @@ export function scenarioOf(seed: number): Scenario {
           { nosync: true },
           { applyDelayMs: 3_600_000 },
           { priority: 200 },
+          { follows: `n${random.int(1, members)}` },
         ]),
       }
     : {};

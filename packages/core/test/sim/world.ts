@@ -1,6 +1,6 @@
 import type { ClusterState, Durability, FailoverConfig, MemberId, MemberSpec, Rule } from '../../src/cluster/index.ts';
 import { DEFAULT_FAILOVER, isSynchronous } from '../../src/cluster/index.ts';
-import { decide, synchronousNames } from '../../src/failover/index.ts';
+import { decide, synchronousNames, upstreamOf } from '../../src/failover/index.ts';
 import { SimAgent } from './agent.ts';
 import { Checks } from './checks.ts';
 import { EventQueue } from './events.ts';
@@ -186,7 +186,8 @@ export class World {
       const { id, lifecycle } = spec;
       if (id === leader.id || this.agents.get(id)!.alarms.includes('foreign-data')) continue;
       if (lifecycle === 'leaving') return `${id} has not left`;
-      if (leader.connections.get(id) === undefined) return `${id} does not stream`;
+      const from = this.servers.get(upstreamOf(this.store.state, rule, id) ?? leader.id)!;
+      if (from.connections.get(id) === undefined) return `${id} does not stream from ${from.id}`;
       if (durability.mode === 'quorum' && isSynchronous(spec) && !rule.cohort.includes(id)) return `${id} is not in the cohort`;
     }
     const acks = durability.mode === 'async' ? 0 : Math.min(durability.acks, rule.cohort.length);
@@ -207,6 +208,7 @@ function emptyState(ids: readonly MemberId[], options: WorldOptions): ClusterSta
         nosync: false,
         zone: null,
         applyDelayMs: 0,
+        follows: null,
         readWeight: 100,
         lifecycle: 'member',
         ...options.specs?.[id],

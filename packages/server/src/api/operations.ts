@@ -33,8 +33,8 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
     return await perform(c, { kind: 'failover', to: existing(facade, to), acceptDataLoss: acceptDataLoss ?? false }, timeoutMs);
   });
   app.post('/replicas', ...guards, async c => {
-    const { applyDelayMs, timeoutMs } = await bodyOf(c, additionBody);
-    return await perform(c, { kind: 'add-replica', applyDelayMs }, timeoutMs, 201);
+    const { applyDelayMs, follows, timeoutMs } = await bodyOf(c, additionBody);
+    return await perform(c, { kind: 'add-replica', applyDelayMs, follows: existing(facade, follows) }, timeoutMs, 201);
   });
   app.delete('/replicas/:id', ...guards, async c => {
     const { timeoutMs } = await bodyOf(c, plainBody);

@@ -52,6 +52,7 @@ const member = z.strictObject({
   installedVersion: z.string().optional(),
   pendingRestart: z.array(z.string()).optional(),
   applyDelayMs: applyDelayMs.optional(),
+  cascade: z.strictObject({ upstream: memberId, from: memberId.nullable() }).optional(),
   inCohort: z.boolean(),
   detail: z.string().nullable(),
   agentPid: count.nullable(),
@@ -240,9 +241,14 @@ export interface PlainBody {
 
 export interface AdditionBody extends PlainBody {
   readonly applyDelayMs?: number | undefined;
+  readonly follows?: string | null | undefined;
 }
 
-export const additionBody: z.ZodType<AdditionBody> = z.strictObject({ applyDelayMs: applyDelayMs.optional(), timeoutMs });
+export const additionBody: z.ZodType<AdditionBody> = z.strictObject({
+  applyDelayMs: applyDelayMs.optional(),
+  follows: memberId.nullish(),
+  timeoutMs,
+});
 export const switchoverBody: z.ZodType<SwitchoverBody> = z.strictObject({ to: memberId.nullish(), timeoutMs });
 export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
   to: memberId.nullish(),

@@ -1,4 +1,4 @@
-import { parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
+import { parseFollowName, parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
@@ -177,7 +177,9 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     lines.push(['ssl', 'on'], ['ssl_ca_file', ca], ['ssl_cert_file', cert], ['ssl_key_file', key], ['ssl_min_protocol_version', 'TLSv1.2']);
   }
   if (major >= 17) {
-    lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
+    // Only a primary's can be copied: from another replica PostgreSQL would try in vain for ever.
+    const fromPrimary = upstream?.slotName && parseFollowName(upstream.applicationName)?.upstream == null;
+    lines.push(['sync_replication_slots', fromPrimary && settings.walLevel === 'logical' ? 'on' : 'off']);
     lines.push(['synchronized_standby_slots', slotsOf(replication.synchronousNames).join(', ')]);
   }
   const text = renderLines('Owned by Understudy and rewritten by it. Put your own settings into user.conf.', lines);

@@ -34,6 +34,7 @@ const schema = z.strictObject({
   nofailover: z.boolean().default(false),
   nosync: z.boolean().default(false),
   applyDelayMs: z.number().int().min(0).max(APPLY_DELAY_MS_MAX).default(0),
+  follows: z.string().refine(isMemberId, 'must be the name of a member, e.g. n2').nullable().default(null),
   zone: z.string().min(1).max(63).nullable().default(null),
   readWeight: z.number().min(0).max(1000).optional(),
 });
@@ -59,6 +60,7 @@ export interface ServiceSettings {
   readonly nofailover: boolean;
   readonly nosync: boolean;
   readonly applyDelayMs: number;
+  readonly follows: string | null;
   readonly zone: string | null;
   readonly readWeight: number;
   /** The settings that `up` has too. */
@@ -78,6 +80,8 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
     const issue = parsed.error.issues[0]!;
     throw new UnderstudyError('bad-config', { path: file, why: `${issue.path.join('.') || 'it'} ${issue.message}` });
   }
+  if (parsed.data.follows === parsed.data.name)
+    throw new UnderstudyError('bad-config', { path: file, why: 'follows names this member itself' });
   const { secrets, etcd, machineTls, readWeight, ...rest } = parsed.data;
   const at = (text: string): string => resolve(dirname(file), text);
   return {

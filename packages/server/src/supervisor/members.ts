@@ -2,9 +2,9 @@ import type { ClusterState, Durability, MemberId, MemberSpec } from '@understudy
 import type { Settings } from '@understudy/core/cluster';
 
 /** What an operator may say of a member when it is made. */
-export type MemberWish = Pick<MemberSpec, 'applyDelayMs'>;
+export type MemberWish = Pick<MemberSpec, 'applyDelayMs' | 'follows'>;
 
-export const PLAIN_MEMBER: MemberWish = { applyDelayMs: 0 };
+const PLAIN_MEMBER: MemberWish = { applyDelayMs: 0, follows: null };
 
 /** A delayed replica is there for what was deleted by mistake: it takes reads only where somebody says so. */
 export function defaultReadWeight(applyDelayMs: number): number {

@@ -133,7 +133,7 @@ export class Operator implements ClusterFacade {
         await this.#change(state => ({ ...state, paused: null }), 'An operator resumed the cluster.');
         return this.#done('The cluster acts by itself again.');
       case 'add-replica':
-        return this.#addReplica({ applyDelayMs: request.applyDelayMs ?? 0 }, timeoutMs);
+        return this.#addReplica({ applyDelayMs: request.applyDelayMs ?? 0, follows: request.follows ?? null }, timeoutMs);
       case 'remove-replica':
         return this.#removeReplica(request.id, timeoutMs);
       case 'restart':
@@ -230,7 +230,7 @@ export class Operator implements ClusterFacade {
     const isReady = (): boolean =>
       this.status().members.some(m => m.id === id && m.role === 'replica' && m.state === 'running' && m.detail === null);
     await this.#until(isReady, `A running ${id}`, timeoutMs);
-    return { message: `${id} follows the primary on port ${port}.`, member: id, term: this.status().term };
+    return { message: `${id} follows ${wish.follows ?? 'the primary'} on port ${port}.`, member: id, term: this.status().term };
   }
 
   /** Puts a new member into the state. Another one that joins at the same moment may take the port that was found free: then the next is tried. */

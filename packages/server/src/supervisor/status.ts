@@ -9,6 +9,7 @@ import {
   type MemberSpec,
   maxLsn,
   type PrimaryServer,
+  parseFollowName,
   parseStreamName,
   type ServerReport,
   type Settings,
@@ -130,6 +131,9 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     ...restartOf(heard?.report),
     ...(spec.applyDelayMs > 0 ? { applyDelayMs: spec.applyDelayMs } : {}),
+    ...(spec.follows !== null && spec.id !== primaryId
+      ? { cascade: { upstream: spec.follows, from: away ? null : streamsFrom(inputs, server) } }
+      : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
     detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report, spec),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
@@ -149,6 +153,12 @@ function restartOf(report: MemberReport | undefined): Pick<MemberStatus, 'versio
 /** 180004 is 18.4. */
 function versionText(version: number): string {
   return `${majorOf(version)}.${version % 10_000}`;
+}
+
+function streamsFrom({ state }: StatusInputs, server: ServerReport | undefined): MemberId | null {
+  if (server?.kind !== 'replica' || !server.receiver?.streaming) return null;
+  const name = parseFollowName(server.receiver.applicationName);
+  return name === null ? null : (name.upstream ?? state.rule?.primary ?? null);
 }
 
 function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {

@@ -95,6 +95,13 @@ describe('the file of a service', () => {
   });
 });
 
+test('a cascading replica names another member', () => {
+  expect(specOf(load(`${MINIMAL}follows: n2\n`).settings)).toMatchObject({ follows: 'n2' });
+  expect(specOf(load(MINIMAL).settings)).toMatchObject({ follows: null });
+  expect(refusalOf(`${MINIMAL}follows: n1\n`)).toContain('follows names this member itself');
+  expect(refusalOf(`${MINIMAL}follows: N 2\n`)).toContain('follows must be the name of a member');
+});
+
 test('a delayed replica takes no reads unless its file says so', () => {
   const specFrom = (text: string): MemberSpec => specOf(load(`${MINIMAL}${text}`).settings);
   expect(specFrom('')).toMatchObject({ applyDelayMs: 0, readWeight: 100 });

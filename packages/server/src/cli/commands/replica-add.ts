@@ -7,6 +7,7 @@ const TIMEOUT_MS = 3_600_000;
 
 export interface AddOptions extends OperationOptions {
   readonly delay?: string;
+  readonly follows?: string;
 }
 
 export async function run(context: CommandContext, options: AddOptions): Promise<ExitCode> {
@@ -15,7 +16,7 @@ export async function run(context: CommandContext, options: AddOptions): Promise
     command: 'replica add',
     method: 'POST',
     path: '/replicas',
-    body: delay,
+    body: { ...delay, ...(options.follows === undefined ? {} : { follows: options.follows }) },
     doing: 'Adding a replica: copying the primary',
     timeoutMs: TIMEOUT_MS,
     question: null,
