@@ -83,6 +83,7 @@ const schema = z.strictObject({
     mode: z.enum(['quorum', 'async']),
     acks: z.number().int().positive(),
     whenAlone: z.enum(['continue', 'block']),
+    acksFrom: z.enum(['any-zone', 'other-zones']).default('any-zone'),
     maxLossBytes: z.number().nonnegative(),
   }),
   history: z

@@ -45,7 +45,7 @@ export function stateOf(change: Partial<ClusterState> = {}): ClusterState {
     members: { n1: spec('n1'), n2: spec('n2'), n3: spec('n3') },
     intent: null,
     paused: null,
-    durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 1000 },
+    durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 1000 },
     history: [],
     ...change,
   };

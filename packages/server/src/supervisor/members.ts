@@ -24,7 +24,8 @@ export function nextMemberId(state: ClusterState): MemberId {
 }
 
 export function durabilityOf(settings: Settings): Durability {
-  return { mode: settings.durability, acks: settings.acks, whenAlone: settings.whenAlone, maxLossBytes: settings.maxLossBytes };
+  const { durability: mode, acks, whenAlone, acksFrom, maxLossBytes } = settings;
+  return { mode, acks, whenAlone, acksFrom, maxLossBytes };
 }
 
 /** A cluster before its first member exists. */

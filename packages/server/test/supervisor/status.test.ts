@@ -281,3 +281,13 @@ describe('a delayed replica', () => {
     expect(shown({ walEnd, receiver: null })).toMatchObject({ verdict: 'degraded', members: [{}, {}, { detail: 'not streaming' }] });
   });
 });
+
+test("with acknowledgements from other zones, a replica of the primary's own is well while it streams", () => {
+  const { members, durability } = threeMembers();
+  const zones: Readonly<Record<string, string>> = { n1: 'east', n2: 'east', n3: 'west' };
+  const zoned = Object.fromEntries(Object.values(members).map(m => [m.id, { ...m, zone: zones[m.id]! }]));
+  const state = { members: zoned, durability: { ...durability, acksFrom: 'other-zones' as const }, rule: { ...RULE, cohort: ['n3'] } };
+  expect(statusOf({ state }).verdict).toBe('healthy');
+  expect(statusOf({ state, servers: { n2: replica('n2', { receiver: null }) } }).verdict).toBe('degraded');
+  expect(statusOf({ state: { ...state, rule: { ...RULE, cohort: ['n2'] } } }).verdict).toBe('degraded');
+});
