@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -97,6 +97,26 @@ describe('members that do not simply follow the primary', () => {
     expect(fallen.term).toBe(away.term);
     await stop();
     await cluster.whenStatus('it is back at its upstream', from(upstream));
+  });
+
+  it('with acknowledgements from other zones, only replicas that stand elsewhere count, wherever the primary is', async () => {
+    const before = await cluster.whenHealthy();
+    const [west, east] = before.durability.cohort as [string, string];
+    expect((await cluster.command('down')).code).toBe(0);
+    // On one machine nobody says where members stand, so their zones are put where several machines have theirs.
+    const path = join(cluster.data, 'state.json');
+    const document = JSON.parse(readFileSync(path, 'utf8')) as { state: { members: Record<string, { zone: string | null }> } };
+    for (const [id, member] of Object.entries(document.state.members)) member.zone = id === west ? 'west' : 'east';
+    writeFileSync(path, JSON.stringify(document));
+    writeFileSync(join(cluster.parent, 'understudy.yaml'), 'acksFrom: other-zones\n');
+    expect((await cluster.up()).code).toBe(0);
+    const across = await cluster.whenStatus('the west alone counts', s => s.verdict === 'healthy' && s.durability.cohort.join() === west);
+    expect(across.primary).toBe(before.primary);
+    await onRouter('insert into t values (8)');
+
+    expect((await cluster.command('switchover', '--to', west)).code).toBe(0);
+    const moved = await cluster.whenStatus('the east counts', s => s.verdict === 'healthy' && s.durability.cohort.length === 2);
+    expect(moved.durability.cohort).toEqual([before.primary!, east].sort());
   });
 
   /** Keeps a member's PostgreSQL from serving anybody for long, until the returned function is called. */
