@@ -125,7 +125,7 @@ export class FakeCluster implements ClusterFacade {
       members: {},
       intent: null,
       paused: null,
-      durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 0 },
+      durability: { mode: 'quorum', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
       history,
     };
   }

@@ -29,7 +29,7 @@ export const EVENT_KINDS = {
   'primary-promoted': 'The elected member accepts writes in its new timeline.',
   'primary-established': 'Enough replicas hold the promotion point: routers send writes again.',
   'primary-confirmed': 'The old commits of a restarted primary can no longer be lost.',
-  following: 'A replica streams from the primary of this term.',
+  following: 'A replica streams from the primary of this term, or from its upstream.',
   'cohort-changed': 'The set of replicas whose acknowledgement counts has changed.',
   'protection-lost': 'No replica has to acknowledge a commit any more: a loss of the primary loses writes.',
   'protection-regained': 'Commits are again held by a replica before they are acknowledged.',

@@ -1,5 +1,6 @@
 export * from './bytes.ts';
 export * from './config.ts';
+export * from './duration.ts';
 export * from './lsn.ts';
 export * from './member.ts';
 export * from './nearest.ts';

@@ -16,13 +16,30 @@ export interface MemberSpec {
   readonly priority: number;
   /** Never promoted, though it may acknowledge and promise. */
   readonly nofailover: boolean;
-  /** Never counted in the cohort: an asynchronous, far or delayed replica. */
+  /** Never counted in the cohort: an asynchronous or far replica. */
   readonly nosync: boolean;
+  /** How much later than it was committed a change shows on it, in milliseconds; 0: at once. A delayed replica never counts, and is never promoted. */
+  readonly applyDelayMs: number;
+  /** A cascading replica: it streams from this member instead of the primary, and never counts. Null: from the primary. */
+  readonly follows: MemberId | null;
   readonly zone: string | null;
   /** Relative share of reads, 0 to 1000. */
   readonly readWeight: number;
   /** `leaving`: it is taken out of the cohort and then stopped for good. */
   readonly lifecycle: 'member' | 'leaving';
+}
+
+/** The longest delay of a replica: a week of WAL lies on its disk then. */
+export const APPLY_DELAY_MS_MAX: number = 7 * 86_400_000;
+
+/** What the operator lets be promoted. A delayed replica would first have to show all at once what it was to hold back. */
+export function isElectable({ nofailover, applyDelayMs }: MemberSpec): boolean {
+  return !nofailover && applyDelayMs === 0;
+}
+
+/** What the operator lets be counted in the cohort. */
+export function isSynchronous({ nosync, applyDelayMs, follows }: MemberSpec): boolean {
+  return !nosync && applyDelayMs === 0 && follows === null;
 }
 
 const APPLICATION_NAME = /^([a-z][a-z0-9]{0,15})_t(\d{1,15})$/;
@@ -38,4 +55,22 @@ export function streamName(id: MemberId, term: number): string {
 export function parseStreamName(name: string): { readonly id: MemberId; readonly term: number } | null {
   const match = APPLICATION_NAME.exec(name);
   return match ? { id: match[1]!, term: Number(match[2]) } : null;
+}
+
+const CASCADE_NAME = /^([a-z][a-z0-9]{0,15})_t(\d{1,15})_from_([a-z][a-z0-9]{0,15})$/;
+
+/**
+ * The name under which a cascading replica streams from another replica. It is no stream name: what counts the streams of a primary (who acknowledges, who
+ * proves that it lives) cannot count this one, even if the upstream is promoted under it.
+ */
+export function cascadeName(id: MemberId, term: number, upstream: MemberId): string {
+  return `${streamName(id, term)}_from_${upstream}`;
+}
+
+/** Under which name, in which term and from whom a replica streams; `upstream` null: from the primary of the term. Null for a name that is not ours. */
+export function parseFollowName(name: string): { readonly id: MemberId; readonly term: number; readonly upstream: MemberId | null } | null {
+  const direct = parseStreamName(name);
+  if (direct) return { ...direct, upstream: null };
+  const match = CASCADE_NAME.exec(name);
+  return match ? { id: match[1]!, term: Number(match[2]), upstream: match[3]! } : null;
 }

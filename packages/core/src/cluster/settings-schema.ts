@@ -194,6 +194,9 @@ const schema = z.strictObject({
     .describe('quorum: a commit is acknowledged when replicas hold it; async: at once, with a bounded loss in a failover.'),
   acks: whole(1, REPLICAS_MAX).default(1).describe('How many replicas must hold a commit, in quorum.'),
   whenAlone: oneOf(['continue', 'block']).default('continue').describe('With no replica left: go on unprotected, or take no writes.'),
+  acksFrom: oneOf(['any-zone', 'other-zones'])
+    .default('any-zone')
+    .describe("Which replicas' acknowledgements count: any, or only those in another zone than the primary's while there are some."),
   maxLossBytes: size.default(16 * 1024 ** 2).describe('In async: a replica further behind than this is not promoted by itself.'),
   consistency: oneOf(CONSISTENCY_LEVELS).default('strong').describe('How fresh reads must be when a session says nothing else.'),
   routing: routing.prefault({}).describe('Which server may answer a read.'),

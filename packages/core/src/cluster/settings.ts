@@ -69,6 +69,7 @@ export interface Settings {
   readonly durability: 'quorum' | 'async';
   readonly acks: number;
   readonly whenAlone: 'continue' | 'block';
+  readonly acksFrom: 'any-zone' | 'other-zones';
   readonly maxLossBytes: number;
   readonly consistency: ConsistencyLevel;
   readonly routing: RoutingSettings;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APPLY_DELAY_MS_MAX } from './member.ts';
 import type { AckRule } from './rule.ts';
 import { type ClusterState, HISTORY_LIMIT } from './state.ts';
 
@@ -47,6 +48,8 @@ const schema = z.strictObject({
         priority: z.number().int().min(0).max(1000),
         nofailover: z.boolean(),
         nosync: z.boolean(),
+        applyDelayMs: z.number().int().min(0).max(APPLY_DELAY_MS_MAX).default(0),
+        follows: memberId.nullable().default(null),
         zone: z.string().nullable(),
         readWeight: z.number().min(0).max(1000),
         lifecycle: z.enum(['member', 'leaving']),
@@ -80,6 +83,7 @@ const schema = z.strictObject({
     mode: z.enum(['quorum', 'async']),
     acks: z.number().int().positive(),
     whenAlone: z.enum(['continue', 'block']),
+    acksFrom: z.enum(['any-zone', 'other-zones']).default('any-zone'),
     maxLossBytes: z.number().nonnegative(),
   }),
   history: z

@@ -89,6 +89,8 @@ export interface Durability {
   readonly acks: number;
   /** With no replica left in quorum: go on without protection, or stop taking writes. */
   readonly whenAlone: 'continue' | 'block';
+  /** Whose acknowledgements count: any replica's, or only those in another zone than the primary's while there are some. */
+  readonly acksFrom: 'any-zone' | 'other-zones';
   /** In async: a replica further behind than this is not promoted by itself. */
   readonly maxLossBytes: number;
 }

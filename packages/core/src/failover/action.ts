@@ -16,10 +16,10 @@ export type Action =
   | { readonly kind: 'start-primary'; readonly term: number; readonly synchronousNames: string }
   /** Empty primary_conninfo and see the walreceiver gone. */
   | { readonly kind: 'isolate' }
-  /** Start if need be, and stream from that primary under the name of this term. */
+  /** Start if need be, and stream from that member under the name of this term. */
   | {
       readonly kind: 'follow';
-      readonly primary: MemberId;
+      readonly from: MemberId;
       readonly host: string;
       readonly port: number;
       readonly applicationName: string;

@@ -6,6 +6,7 @@ import { nextCohortStep, sameSet } from './cohort-plan.ts';
 import { changeStore, decision, isLive, maySync } from './facts.ts';
 import { type AckSet, parseSynchronousNames, synchronousNames } from './synchronous-names.ts';
 import type { View } from './view.ts';
+import { countedByZone } from './zones.ts';
 
 /** A replica joins the cohort when it is this close behind: further away it would only make commits wait. */
 const JOIN_LAG_BYTES = 4 * 1024 * 1024;
@@ -39,14 +40,18 @@ export function desiredSet(view: View, rule: Rule, server: PrimaryServer, nowMs:
     const flushLsn = streaming.get(id)?.flushLsn ?? null;
     return flushLsn !== null && isLive(view, id, nowMs) && lagBytes(server.flushLsn, flushLsn) <= JOIN_LAG_BYTES;
   };
-  const cohort = Object.keys(members)
+  const able = Object.keys(members)
     .filter(id => id !== rule.primary && maySync(members[id]) && (rule.cohort.includes(id) ? stays(id) : joins(id)))
     .sort();
-  if (cohort.length === 0 && durability.whenAlone === 'block') {
-    // Those that are away, not those that the operator took out.
-    const away = rule.cohort.filter(id => maySync(members[id]));
-    return { cohort: away, acks: Math.min(rule.acks, away.length) };
-  }
+  const cohort = countedByZone(view.state, rule.primary, able);
+  // Those that are away, not those that the operator took out: and they alone, where they alone stand in another zone.
+  const counted = countedByZone(
+    view.state,
+    rule.primary,
+    rule.cohort.filter(id => maySync(members[id])),
+  );
+  const isAlone = cohort.length === 0 || !countedByZone(view.state, rule.primary, [...cohort, ...counted]).some(id => cohort.includes(id));
+  if (isAlone && durability.whenAlone === 'block') return { cohort: counted, acks: Math.min(rule.acks, counted.length) };
   return { cohort, acks: Math.min(durability.acks, cohort.length) };
 }
 

@@ -1,4 +1,4 @@
-import type { ClusterState, MemberId, Rule, TermRecord, WalPosition } from '../cluster/index.ts';
+import type { ClusterState, MemberId, MemberSpec, Rule, TermRecord, WalPosition } from '../cluster/index.ts';
 import { comparePositions, HISTORY_LIMIT, isAncestor, lagBytes, mayElect } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
@@ -22,6 +22,7 @@ import {
 } from './facts.ts';
 import { furthest, idsOf, knownLossBytes, type Recruit, recruitsOf } from './recruits.ts';
 import type { View } from './view.ts';
+import { countedByZone } from './zones.ts';
 
 /** An election is under way: answer it, and end it if that can be done. */
 export function takePartInElection(view: View, rule: Rule, nowMs: number): readonly Decision[] {
@@ -71,7 +72,14 @@ function awaitsMore(view: View, rule: Rule, recruits: readonly Recruit[], nowMs:
   if (isStalled(view) && !answered.has(rule.primary) && canAnswer(view, rule.primary, nowMs))
     return sinceMs < view.config.electionTimeoutMs;
   if (sinceMs >= 2 * view.config.heartbeatMs) return false;
-  return liveCandidates(view, rule, nowMs).some(id => !answered.has(id) && reportOf(view, id)?.server.kind === 'replica');
+  return liveCandidates(view, rule, nowMs).some(
+    id => !answered.has(id) && isOfUse(view.state.members[id]) && reportOf(view, id)?.server.kind === 'replica',
+  );
+}
+
+/** A delayed replica may not know where its WAL ends before it has applied it, and nobody waits for that. */
+function isOfUse(spec: MemberSpec | undefined): boolean {
+  return mayLead(spec) || maySync(spec);
 }
 
 /** The present election was asked for since a term could not be established, not since its primary was gone. */
@@ -206,10 +214,13 @@ function newCohort(
   const { durability, members } = view.state;
   if (durability.mode === 'async') return { cohort: [], acks: 0 };
   const follows = (end: WalPosition): boolean => isAncestor(end, winner.end);
-  let cohort = recruits.filter(r => r.id !== winner.id && r.ready && maySync(members[r.id]) && follows(r.end)).map(r => r.id);
-  if (cohort.length === 0 && durability.whenAlone === 'block')
-    cohort = Object.keys(members).filter(id => id !== winner.id && maySync(members[id]));
-  return { cohort: cohort.sort(), acks: Math.min(durability.acks, cohort.length) };
+  const able = recruits.filter(r => r.id !== winner.id && r.ready && maySync(members[r.id]) && follows(r.end)).map(r => r.id);
+  let cohort = countedByZone(view.state, winner.id, able);
+  if (cohort.length === 0 && durability.whenAlone === 'block') {
+    const all = Object.keys(members).filter(id => id !== winner.id && maySync(members[id]));
+    cohort = countedByZone(view.state, winner.id, all);
+  }
+  return { cohort: cohort.toSorted(), acks: Math.min(durability.acks, cohort.length) };
 }
 
 function electedState(state: ClusterState, rule: Rule, reason: string, lostBytes: number, wallMs: number): ClusterState {

@@ -10,7 +10,7 @@ import type {
   Rule,
   WalPosition,
 } from '../cluster/index.ts';
-import { mayElect } from '../cluster/index.ts';
+import { isElectable, isSynchronous, mayElect } from '../cluster/index.ts';
 import type { Action, Decision } from './action.ts';
 import type { View } from './view.ts';
 
@@ -70,6 +70,15 @@ export function isolatedWalEnd(server: ReplicaServer): WalPosition | null {
   return server.followsAs === null && server.receiver === null ? server.walEnd : null;
 }
 
+/**
+ * A delayed replica with WAL of its own to apply before PostgreSQL asks for more (it does so again only when there is none left). Until then it need not
+ * stream, and the end of its WAL may not be known.
+ */
+export function isHoldingBack(spec: MemberSpec | undefined, { receiver, replayLsn, walEnd }: ReplicaServer): boolean {
+  if (spec === undefined || spec.applyDelayMs === 0 || receiver?.streaming) return false;
+  return walEnd === null || (replayLsn ?? 0n) < walEnd.lsn;
+}
+
 export function ackRule(rule: Rule): AckRule {
   return { term: rule.term, primary: rule.primary, cohort: rule.cohort, acks: rule.acks };
 }
@@ -81,12 +90,12 @@ export function wishedLeader(intent: Intent | null): MemberId | null {
 
 /** May be made the primary by an election, as far as the operator's wishes go. */
 export function mayLead(spec: MemberSpec | undefined): boolean {
-  return spec !== undefined && spec.lifecycle === 'member' && !spec.nofailover;
+  return spec !== undefined && spec.lifecycle === 'member' && isElectable(spec);
 }
 
 /** May be counted in the cohort. */
 export function maySync(spec: MemberSpec | undefined): boolean {
-  return spec !== undefined && spec.lifecycle === 'member' && !spec.nosync;
+  return spec !== undefined && spec.lifecycle === 'member' && isSynchronous(spec);
 }
 
 /** Live members other than the primary that hold data and can be recruited without being repaired first. */

@@ -1,9 +1,10 @@
 import type { PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster/index.ts';
-import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, streamName } from '../cluster/index.ts';
+import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, parseFollowName, streamName } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
-import { changeStore, decision, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
+import { changeStore, decision, isHoldingBack, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
 import { slotName } from './slots.ts';
+import { type Source, sourceOf } from './upstream.ts';
 import type { View } from './view.ts';
 
 /** A replica that gets no WAL for this many replica timeouts, from a primary that is well, is cloned anew: what it needs is gone there. */
@@ -50,17 +51,29 @@ function startReplica(view: View, rule: Rule, leader: PrimaryServer | null, nowM
 }
 
 function followAsReplica(view: View, rule: Rule, server: ReplicaServer, leader: PrimaryServer | null, nowMs: number): readonly Decision[] {
-  const name = streamName(view.self, rule.term);
-  if (server.followsAs !== null && server.followsAs !== name)
+  if (server.followsAs !== null && parseFollowName(server.followsAs)?.term !== rule.term)
     return [decision({ kind: 'isolate' }, `It follows as ${server.followsAs}, but term ${rule.term} rules.`)];
+  if (leader === null) return server.receiver?.streaming ? [] : followElected(view, rule, server, nowMs);
+  const source = sourceOf(view, rule, server, nowMs);
+  if (source.kind === 'member' && server.followsAs !== null && server.followsAs !== source.applicationName)
+    return [decision({ kind: 'isolate' }, `It follows as ${server.followsAs}, and is to follow ${source.id} now.`)];
   if (server.receiver?.streaming) return [];
-  if (leader === null) return followElected(view, rule, server, nowMs);
   const leaderEnd = endOfLeader(leader, server);
   const end = server.walEnd;
+  const isAsked = server.followsAs !== null;
+  if (isHoldingBack(view.state.members[view.self], server)) {
+    // Whether it may follow as it is shows when it has applied what it has: nobody counts on it, and it is repaired then like any other.
+    return isAsked ? [] : followSource(view, rule, source, end, 'once the WAL that is here has been applied');
+  }
   if (end === null) return [];
   if (!isAncestor(end, leaderEnd)) return rejoin(view, rule, end, leaderEnd, leader, nowMs);
-  if (server.followsAs === name) return starved(view, rule, nowMs);
-  return followPrimary(view, rule, end, `Follow ${rule.primary}, the primary of term ${rule.term}: its history contains all that is here.`);
+  return isAsked ? starved(view, rule, nowMs) : followSource(view, rule, source, end, 'the history of the term contains all that is here');
+}
+
+function followSource(view: View, rule: Rule, source: Source, end: WalPosition | null, why: string): readonly Decision[] {
+  if (source.kind === 'not-yet') return [];
+  const what = source.id === rule.primary ? 'the primary' : 'its upstream';
+  return followMember(view, rule, source, end, `Follow ${source.id}, ${what} in term ${rule.term}: ${why}.`);
 }
 
 /**
@@ -78,26 +91,22 @@ function followElected(view: View, rule: Rule, server: ReplicaServer, nowMs: num
   const end = isolatedWalEnd(server);
   if (electedEnd === null || end === null || !isAncestor(end, electedEnd)) return [];
   if (replayLsn === null || (receiveLsn !== null && receiveLsn > replayLsn)) return [];
-  return followPrimary(
-    view,
-    rule,
-    end,
-    `Follow ${rule.primary}, elected for term ${rule.term}, so as to be connected when it is promoted.`,
-  );
+  const source = { id: rule.primary, applicationName: streamName(view.self, rule.term) };
+  const reason = `Follow ${rule.primary}, elected for term ${rule.term}, so as to be connected when it is promoted.`;
+  return followMember(view, rule, source, end, reason);
 }
 
-function followPrimary(view: View, rule: Rule, end: WalPosition, reason: string): readonly Decision[] {
-  const spec = view.state.members[rule.primary];
+function followMember(
+  view: View,
+  rule: Rule,
+  { id, applicationName }: Pick<Extract<Source, { kind: 'member' }>, 'id' | 'applicationName'>,
+  end: WalPosition | null,
+  reason: string,
+): readonly Decision[] {
+  const spec = view.state.members[id];
   if (spec === undefined) return [];
-  const action = {
-    kind: 'follow',
-    primary: rule.primary,
-    host: spec.host,
-    port: spec.port,
-    applicationName: streamName(view.self, rule.term),
-    slot: slotName(view.self),
-  } as const;
-  return [decision(action, reason, { walEnd: formatLsn(end.lsn), timeline: end.timeline })];
+  const action = { kind: 'follow', from: id, host: spec.host, port: spec.port, applicationName, slot: slotName(view.self) } as const;
+  return [decision(action, reason, { from: id, term: rule.term, walEnd: end && formatLsn(end.lsn), timeline: end?.timeline ?? null })];
 }
 
 /** A report is older than the WAL that was streamed meanwhile; on the leader's own timeline nobody else has written. */

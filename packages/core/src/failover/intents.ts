@@ -6,6 +6,7 @@ import { changeStore, couldReplace, decision, isLive, isMyTurn, liveCandidates, 
 import { servePrimaryRestart } from './restart-order.ts';
 import { raiseTerm } from './triggers.ts';
 import type { View } from './view.ts';
+import { countedByZone } from './zones.ts';
 
 /** A switchover target further behind than this is refused: the clients would wait for it. */
 const SWITCHOVER_LAG_BYTES = 16 * 1024 * 1024;
@@ -52,13 +53,16 @@ function refusalOf(view: View, rule: Rule, server: PrimaryServer, target: Member
   const spec = view.state.members[target];
   if (spec === undefined) return `there is no member ${target}`;
   if (target === rule.primary) return `${target} is the primary already`;
+  if (spec.applyDelayMs > 0) return `${target} is a delayed replica`;
   if (!mayLead(spec)) return `${target} is marked ${spec.nofailover ? 'nofailover' : 'leaving'}`;
   if (!isLive(view, target, nowMs)) return `${target} does not answer`;
   const sender = streamingMembers(server, rule).get(target);
   if (sender === undefined) return `${target} does not stream from the primary`;
   const behind = lagBytes(server.flushLsn, sender.flushLsn ?? 0n);
   if (behind > SWITCHOVER_LAG_BYTES) return `${target} is ${behind} bytes behind`;
-  if (rule.acks > 0 && !rule.cohort.includes(target)) return `${target} is not in the cohort`;
+  // One that stands in the primary's own zone does not count, and may lead for all that: it gets the last record of a primary that shuts down.
+  const counts = countedByZone(view.state, rule.primary, [...rule.cohort, target]).includes(target);
+  if (rule.acks > 0 && counts && !rule.cohort.includes(target)) return `${target} is not in the cohort`;
   return null;
 }
 

@@ -18,6 +18,7 @@ import {
 } from './facts.ts';
 import { parseStreamName } from '../cluster/index.ts';
 import type { View } from './view.ts';
+import { countedByZone } from './zones.ts';
 
 /** Raises the term: from now on every member promises and answers. */
 export function raiseTerm(view: View, trigger: Trigger, noticedMs: number, reason: string): Decision {
@@ -101,9 +102,10 @@ export function establishingStalled(view: View, rule: Rule, nowMs: number): Deci
   const leastMs = 2 * view.config.electionTimeoutMs;
   if (rule.established || waitedMs < leastMs) return null;
   // One that still copies, or starts, would not be recruited in time: the next term would have no more in its cohort than this one.
-  const helpers = liveCandidates(view, rule, nowMs).filter(
-    id => maySync(view.state.members[id]) && !rule.cohort.includes(id) && reportOf(view, id)?.server.kind === 'replica',
+  const able = liveCandidates(view, rule, nowMs).filter(
+    id => maySync(view.state.members[id]) && reportOf(view, id)?.server.kind === 'replica',
   );
+  const helpers = countedByZone(view.state, rule.primary, able).filter(id => !rule.cohort.includes(id));
   const isAlone = helpers.length === 0;
   if (isAlone && view.state.durability.whenAlone === 'block') return null;
   if (isAlone && waitedMs < leastMs * Math.min(LONGEST_STALL, 2 ** (rule.before.length - 1))) return null;

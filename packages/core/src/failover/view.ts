@@ -41,6 +41,8 @@ export interface LocalFacts {
    * is newer than a few heartbeats). On a replica: under its own name, when its walreceiver last streamed under the present term.
    */
   readonly streamedAtMs: Readonly<Record<MemberId, number>>;
+  /** Of a cascading replica: when its upstream was last seen to stream under the present term, and since when it follows whom it follows now (monotonic). */
+  readonly cascade: { readonly upstreamAtMs: number; readonly sinceMs: number };
   /** The greatest flush LSN that the primary of this term has reported: the measure of what an async failover loses. */
   readonly primaryFlush: { readonly term: number; readonly lsn: bigint } | null;
   /** Every router has said that no transaction is open on the primary any more (switchover). False while unknown. */

@@ -49,9 +49,10 @@ export function pickReplica(
   return same && maySend({ ...search, slowStartLot: 0 }, same) ? same : null;
 }
 
-/** Any candidate that would do but for its freshness. */
+/** Any candidate that would do but for its freshness, and may become fresh enough. */
 export function findUsable(view: RouterView, nowMs: number): ReplicaState | null {
-  return view.candidates.find(candidate => isUsable(candidate, EVENTUAL, nowMs, view.policy.balance)) ?? null;
+  const mayBecomeFresh = ({ server }: ReplicaState): boolean => server.applyDelayMs === undefined;
+  return view.candidates.find(each => mayBecomeFresh(each) && isUsable(each, EVENTUAL, nowMs, view.policy.balance)) ?? null;
 }
 
 /** With all candidates ejected one of them is better than none: whichever returns first. */
@@ -74,6 +75,8 @@ export function isUsable(
   ejected: 'never-ejected' | 'even-ejected' = 'never-ejected',
 ): boolean {
   if (replica.replayPaused || replica.lagging || replica.server.weight <= 0) return false;
+  // A session without writes has no floor that would keep it off, and would be surprised all the same.
+  if (replica.server.applyDelayMs !== undefined && level.kind !== 'eventual') return false;
   if (nowMs < replica.ejectedUntilMs && ejected === 'never-ejected') return false;
   const silentMs = nowMs - replica.observedAtMs;
   if (silentMs > policy.maxSilenceMs) return false;

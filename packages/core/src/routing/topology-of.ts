@@ -1,4 +1,4 @@
-import { type ClusterState, type Intent, type MemberId, type MemberReport, parseStreamName, type Rule } from '../cluster/index.ts';
+import { type ClusterState, type Intent, type MemberId, type MemberReport, parseFollowName, type Rule } from '../cluster/index.ts';
 import type { PrimaryState, RoutableServer, Topology } from './topology.ts';
 
 /** When this router first saw the operator's wish for which it drains, on its own monotonic clock. */
@@ -57,7 +57,7 @@ function primaryState(
 }
 
 /**
- * A replica that may serve reads. Under an established rule it must follow the rule's primary. While an election is under way, the
+ * A replica that may serve reads. Under an established rule it must follow the rule's primary, or cascade from one that does. While an election is under way, the
  * isolated members of the old cohort go on serving what they have; the old primary itself may hold writes that nobody
  * acknowledged, so it does not. Until a new rule is established a write that a replica shows could still be lost.
  */
@@ -68,12 +68,13 @@ function replicaOf(state: ClusterState, rule: Rule, id: MemberId, report: Member
   if (state.intent?.kind === 'restart' && state.intent.member === id) return null;
   if (state.members[id]?.lifecycle !== 'member' || report?.systemId !== state.systemId) return null;
   const electing = state.proposal !== null && state.proposal.term > rule.term;
-  const follows = server.followsAs === null ? null : parseStreamName(server.followsAs);
+  const follows = server.followsAs === null ? null : parseFollowName(server.followsAs);
   const current = follows ? follows.term === rule.term : electing && rule.cohort.includes(id);
   return current ? routable(state, id, server.timeline) : null;
 }
 
 function routable(state: ClusterState, id: MemberId, timeline: number): RoutableServer {
   const spec = state.members[id]!;
-  return { id, host: spec.host, port: spec.port, timeline, weight: spec.readWeight, zone: spec.zone };
+  const { host, port, readWeight: weight, zone, applyDelayMs } = spec;
+  return { id, host, port, timeline, weight, zone, ...(applyDelayMs > 0 ? { applyDelayMs } : {}) };
 }

@@ -12,6 +12,8 @@ export interface RoutableServer {
   /** Relative share of reads, 0 to 1000; 0 takes no reads. */
   readonly weight: number;
   readonly zone: string | null;
+  /** A delayed replica: it shows changes so much later, and serves only reads that promise nothing. Absent: at once. */
+  readonly applyDelayMs?: number;
 }
 
 /** Why no statement may be sent to the primary at this moment. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isMemberId, parseStreamName, streamName } from '../../src/cluster/index.ts';
+import { cascadeName, isMemberId, parseFollowName, parseStreamName, streamName } from '../../src/cluster/index.ts';
 
 const memberId = fc.stringMatching(/^[a-z][a-z0-9]{0,15}$/);
 
@@ -15,6 +15,20 @@ test('a stream name tells the member and the term', () => {
     }),
     { seed: 3 },
   );
+});
+
+test('the name of a cascading replica tells its upstream too, and is no stream name', () => {
+  fc.assert(
+    fc.property(memberId, fc.nat({ max: 999_999_999_999_999 }), memberId, (id, term, upstream) => {
+      const name = cascadeName(id, term, upstream);
+      expect(parseFollowName(name)).toEqual({ id, term, upstream });
+      expect(parseFollowName(streamName(id, term))).toEqual({ id, term, upstream: null });
+      expect(parseStreamName(name)).toBeNull();
+      expect(name.length).toBeLessThanOrEqual(63);
+    }),
+    { seed: 3 },
+  );
+  expect(parseFollowName('n4_t7_from_')).toBeNull();
 });
 
 test.each(['', 'n2', 'n2_t', '_t7', 'N2_t7', '2n_t7', 'n2_t7 ', 'n2_t-7', 'n2_tx', 'pg_basebackup', 'n2_t7_t8', 'n_2_t7'])(

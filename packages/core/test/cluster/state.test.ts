@@ -55,6 +55,13 @@ describe('a state from outside', () => {
     expect(parseClusterState(stateOf({ rule: null, proposal: null, systemId: null }))).toBeDefined();
   });
 
+  test('of an earlier release gets what that did not know', () => {
+    const { applyDelayMs: _delay, follows: _follows, ...older } = spec('n2');
+    const members = { ...full.members, n2: older };
+    const { acksFrom: _acksFrom, ...durability } = full.durability;
+    expect(parseClusterState({ ...full, members, durability })).toEqual(full);
+  });
+
   test.each(Object.keys(full))('is refused without %s', key => {
     const { [key as keyof ClusterState]: _left, ...rest } = full;
     expect(() => parseClusterState(rest)).toThrow();

@@ -243,7 +243,7 @@ describe('an election', () => {
 });
 
 describe('asynchronous durability', () => {
-  const durability = { mode: 'async', acks: 1, whenAlone: 'continue', maxLossBytes: 100 } as const;
+  const durability = { mode: 'async', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 100 } as const;
   const rule = { ...RULE, cohort: [], acks: 0 };
   const at = (lsn: bigint): readonly MemberReport[] => [
     report('n1', primary()),
@@ -378,7 +378,7 @@ describe('a replica', () => {
   it('follows when its WAL is part of the history of the leader', () => {
     const behind = replica({ timeline: 2, walEnd: { timeline: 2, lsn: 500n, history: [] } });
     expect(actions({ self, reports: own(behind) })).toEqual([
-      { kind: 'follow', primary: 'n1', host: 'n1.test', port: 5432, applicationName: 'n3_t7', slot: 'understudy_n3' },
+      { kind: 'follow', from: 'n1', host: 'n1.test', port: 5432, applicationName: 'n3_t7', slot: 'understudy_n3' },
     ]);
   });
 
@@ -577,7 +577,7 @@ describe('the cohort', () => {
       cohort: [],
       acks: 0,
     });
-    const durability = { mode: 'quorum', acks: 1, whenAlone: 'block', maxLossBytes: 0 } as const;
+    const durability = { mode: 'quorum', acks: 1, whenAlone: 'block', acksFrom: 'any-zone', maxLossBytes: 0 } as const;
     expect(kinds({ self: 'n1', reports: healthy({ n1: primary({ senders: [] }) }), local, state: { durability } })).toEqual([
       'alarm writes-blocked',
     ]);

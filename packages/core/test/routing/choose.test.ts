@@ -188,3 +188,20 @@ describe('replicasOf', () => {
     expect(after.map(replica => replica.admittedAtMs)).toEqual([Number.NEGATIVE_INFINITY, NOW, NOW]);
   });
 });
+
+describe('a delayed replica', () => {
+  const delayed = replicaAt('n4', 50n, NOW, { applyDelayMs: 3_600_000 });
+
+  it('serves what promises nothing', () => {
+    expect(route(viewOf([delayed]), { level: EVENTUAL })).toMatchObject({ kind: 'replica', replica: { server: { id: 'n4' } } });
+  });
+
+  it.each([
+    ['strong', STRONG],
+    ['session', SESSION],
+    ['bounded', { kind: 'bounded', maxLagMs: 1000 }],
+  ] as const)('serves nothing at level %s, not even where no floor keeps it off, and is not waited for', (_, level) => {
+    expect(route(viewOf([delayed]), { level })).toMatchObject({ kind: 'primary', reason: 'no-replica' });
+    expect(route(viewOf([delayed, replicaAt('n2', 50n, NOW)]), { level })).toMatchObject({ replica: { server: { id: 'n2' } } });
+  });
+});

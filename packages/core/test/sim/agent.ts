@@ -1,7 +1,7 @@
 import type { ClusterState, MemberId, MemberReport, Operation } from '../../src/cluster/index.ts';
 import { parseStreamName } from '../../src/cluster/index.ts';
 import type { Decision, HeardMember, LocalFacts, View } from '../../src/failover/index.ts';
-import { leadingServer } from '../../src/failover/index.ts';
+import { leadingServer, streamsUnder } from '../../src/failover/index.ts';
 import { Hands } from './hands.ts';
 import type { SimPostgres } from './postgres.ts';
 import type { Snapshot, StoredReport } from './store.ts';
@@ -46,6 +46,8 @@ export class SimAgent {
     leadingAtMs: 0,
   };
   streamedAtMs: Record<MemberId, number> = {};
+  cascade = { upstreamAtMs: 0, sinceMs: 0 };
+  #followsAs: string | null = null;
   primaryFlush: LocalFacts['primaryFlush'] = null;
   slots: readonly string[] = [];
   alarms: readonly string[] = [];
@@ -99,6 +101,8 @@ export class SimAgent {
     this.leaseSentAtMs = this.mono - 1e9;
     this.storeHeardAtMs = this.startedAtMs;
     this.streamedAtMs = {};
+    this.cascade = { upstreamAtMs: this.mono, sinceMs: this.mono };
+    this.#followsAs = null;
     this.primaryFlush = null;
     this.alarms = [];
     this.#published = '';
@@ -162,6 +166,7 @@ export class SimAgent {
     this.heard[report.id] = { report, heardAtMs: this.mono };
     const rule = this.state?.rule;
     if (rule) {
+      if (report.id === this.state?.members[this.id]?.follows && streamsUnder(report, rule.term)) this.cascade.upstreamAtMs = this.mono;
       const server = leadingServer(report, rule);
       if (server !== null) {
         this.seen.leadingAtMs = this.mono;
@@ -212,6 +217,8 @@ export class SimAgent {
     if (this.namesInForceSince !== null && this.openLife !== postgres.life) this.namesInForceSince = null;
     this.openLife = postgres.life;
     this.hands.notice();
+    if (postgres.followsAs !== this.#followsAs) this.cascade.sinceMs = this.mono;
+    this.#followsAs = postgres.followsAs;
     if (!rule) return;
     if (postgres.leads) {
       for (const [id, connection] of postgres.connections)
@@ -251,6 +258,7 @@ export class SimAgent {
       namesInForceSince: this.namesInForceSince,
       seen: this.seen,
       streamedAtMs: this.streamedAtMs,
+      cascade: this.cascade,
       primaryFlush: this.primaryFlush,
       routersDrained: this.world.routersDrained,
       slots: this.slots,

@@ -1,5 +1,5 @@
 import type { ClusterState, MemberId, MemberReport, Rule } from '../../src/cluster/index.ts';
-import { lagBytes, parseStreamName } from '../../src/cluster/index.ts';
+import { lagBytes, parseFollowName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { recruitOf } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
@@ -197,7 +197,7 @@ export class Checks {
 
   /** S7: who has answered an election acknowledges nothing for an older term. */
   replies(replica: SimPostgres, applicationName: string): void {
-    const term = parseStreamName(applicationName)?.term ?? 0;
+    const term = parseFollowName(applicationName)?.term ?? 0;
     const { answeredTerm } = this.#world.agents.get(replica.id)!;
     if (answeredTerm > term) this.#fail('S7', `${applicationName} acknowledges after it answered term ${answeredTerm}`);
   }

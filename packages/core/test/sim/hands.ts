@@ -112,7 +112,7 @@ export class Hands {
       case 'follow':
         return this.#operate({ kind: 'reconfiguring' }, world.random.between(5, 30), () => {
           if (postgres.process !== 'up' || postgres.role !== 'replica') return;
-          postgres.upstream = action.primary;
+          postgres.upstream = action.from;
           postgres.followsAs = action.applicationName;
         });
       case 'promote':

@@ -1,5 +1,5 @@
 import type { MemberReport, ServerReport, WalPosition } from '../../src/cluster/index.ts';
-import { parseStreamName, streamName } from '../../src/cluster/index.ts';
+import { parseFollowName, streamName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { electionUnderWay } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
@@ -197,7 +197,7 @@ class AnswersBeforeIsolation extends Mutation {
       server.kind === 'replica' &&
       server.walEnd !== null &&
       server.followsAs !== null &&
-      (parseStreamName(server.followsAs)?.term ?? 0) < report.promisedTerm
+      (parseFollowName(server.followsAs)?.term ?? 0) < report.promisedTerm
     )
       return { ...report, server: { ...server, followsAs: null, receiver: null } };
     return report;

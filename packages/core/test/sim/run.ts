@@ -1,4 +1,4 @@
-import type { Durability } from '../../src/cluster/index.ts';
+import type { Durability, MemberSpec } from '../../src/cluster/index.ts';
 import { Violation } from './checks.ts';
 import { drawFaults, type Fault, healAll, planFaults } from './faults.ts';
 import { type Mutation, NO_MUTATION } from './mutations.ts';
@@ -32,12 +32,27 @@ export function scenarioOf(seed: number): Scenario {
     mode: async ? 'async' : 'quorum',
     acks: members > 3 && random.chance(0.4) ? 2 : 1,
     whenAlone: random.chance(0.75) ? 'continue' : 'block',
+    acksFrom: random.chance(0.2) ? 'other-zones' : 'any-zone',
     maxLossBytes: 1 << 20,
   };
-  const specs = random.chance(0.2)
-    ? { [`n${random.int(2, members)}`]: random.pick([{ nofailover: true }, { nosync: true }, { priority: 200 }]) }
+  const specs: Readonly<Record<string, Partial<MemberSpec>>> = random.chance(0.2)
+    ? {
+        [`n${random.int(2, members)}`]: random.pick([
+          { nofailover: true },
+          { nosync: true },
+          { applyDelayMs: 3_600_000 },
+          { priority: 200 },
+          { follows: `n${random.int(1, members)}` },
+        ]),
+      }
     : {};
-  const options = { seed, members, durability, fromScratch: random.chance(0.1), specs };
+  const zoned = Object.fromEntries(
+    Array.from({ length: members }, (_, i): [string, Partial<MemberSpec>] => {
+      const id = `n${i + 1}`;
+      return [id, { zone: random.pick(['east', 'west', 'west']), ...specs[id] }];
+    }),
+  );
+  const options = { seed, members, durability, fromScratch: random.chance(0.1), specs: zoned };
   return { options, faults: drawFaults(random, members, FAULTS_MS) };
 }
 

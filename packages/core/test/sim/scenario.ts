@@ -5,7 +5,7 @@ import { type FaultKind, healAll, strike } from './faults.ts';
 import type { SimPostgres } from './postgres.ts';
 import { World, type WorldOptions } from './world.ts';
 
-const QUORUM: Durability = { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 1 << 20 };
+const QUORUM: Durability = { mode: 'quorum', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 1 << 20 };
 
 /** A cluster with a story: what happens to it is told step by step, and each invariant is checked on the way. */
 export class Story {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Story } from './scenario.ts';
 
-const ASYNC = { mode: 'async', acks: 1, whenAlone: 'continue', maxLossBytes: 10_000 } as const;
+const ASYNC = { mode: 'async', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 10_000 } as const;
 
 describe('what loses data elsewhere', () => {
   it('1. an asynchronous failover loses no more than its bound, and says how much to the byte', () => {
@@ -81,7 +81,7 @@ describe('what loses data elsewhere', () => {
   });
 
   it('6. after staggered restarts the stale replica is not promoted', () => {
-    const story = new Story({ durability: { mode: 'quorum', acks: 1, whenAlone: 'block', maxLossBytes: 0 } });
+    const story = new Story({ durability: { mode: 'quorum', acks: 1, whenAlone: 'block', acksFrom: 'any-zone', maxLossBytes: 0 } });
     story.befalls('n3', 'crash-both');
     story.awaits('the cohort is n2 alone', () => story.state.rule?.cohort.join() === 'n2' && story.world.leader!.namesInForce(), 10_000);
     story.acknowledges();
@@ -146,7 +146,10 @@ describe('what loses data elsewhere', () => {
   });
 
   it('11. no timeline is given out twice, even to winners that never met', () => {
-    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 5,
+      durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     for (let i = 0; i < 4; i++) {
       story.befalls(story.primary, 'crash-host', 2500);
       story.failsOver(20_000);

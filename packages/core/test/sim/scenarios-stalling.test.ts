@@ -81,7 +81,10 @@ describe('what stalls or strikes without need elsewhere', () => {
   });
 
   it('20. a coordinator that dies half-way is replaced by any other, from the state of the store alone', () => {
-    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 5,
+      durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     story.befalls('n1', 'crash-host');
     story.awaits('the term is raised', () => (story.state.proposal?.term ?? 0) > 1, 5000);
     story.befalls(story.state.proposal!.by, 'crash-host');
@@ -90,7 +93,10 @@ describe('what stalls or strikes without need elsewhere', () => {
   });
 
   it('20b. a winner that dies before it is promoted is replaced', () => {
-    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 5,
+      durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     story.befalls('n1', 'crash-host');
     story.awaits('somebody is elected', () => story.term === 2, 5000);
     story.befalls(story.primary, 'crash-host');
@@ -99,7 +105,10 @@ describe('what stalls or strikes without need elsewhere', () => {
   });
 
   it('20c. and so is one whose agent dies before it promotes, though replicas have connected to its server', () => {
-    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 5,
+      durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     story.befalls('n1', 'crash-host');
     story.awaits('the term is raised', () => (story.state.proposal?.term ?? 0) > 1, 5000);
     while (story.term === 1) story.passes(0.5);
@@ -122,7 +131,10 @@ describe('what stalls or strikes without need elsewhere', () => {
   });
 
   it('21b. or wait, where that was chosen, and say so', () => {
-    const story = new Story({ members: 2, durability: { mode: 'quorum', acks: 1, whenAlone: 'block', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 2,
+      durability: { mode: 'quorum', acks: 1, whenAlone: 'block', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     story.befalls('n1', 'cut-pair', 1e9, 'n2');
     story.passes(200);
     story.acknowledgesNothing(10_000);
@@ -155,7 +167,10 @@ describe('what stalls or strikes without need elsewhere', () => {
   });
 
   it('24. forty-three seconds of partition: one side goes on, the other joins it again by itself', () => {
-    const story = new Story({ members: 5, durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', maxLossBytes: 0 } });
+    const story = new Story({
+      members: 5,
+      durability: { mode: 'quorum', acks: 2, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 },
+    });
     story.befalls('n1', 'isolate', 43_000);
     expect(story.failsOver()).toBeLessThan(4000);
     for (let i = 0; i < 20; i++) {

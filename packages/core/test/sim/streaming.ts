@@ -119,6 +119,7 @@ export class Connection {
       return;
     }
     replica.flushed = Math.max(replica.flushed, received);
+    for (const connection of replica.connections.values()) connection.wake();
     this.#world.checks.replies(replica, this.applicationName);
     const { random, network } = this.#world;
     this.#world.events.after(random.between(0.3, 3) + network.slowMs, () => this.#reply(received));

@@ -1,6 +1,6 @@
 import type { ClusterState, Durability, FailoverConfig, MemberId, MemberSpec, Rule } from '../../src/cluster/index.ts';
-import { DEFAULT_FAILOVER } from '../../src/cluster/index.ts';
-import { decide, synchronousNames } from '../../src/failover/index.ts';
+import { DEFAULT_FAILOVER, isSynchronous } from '../../src/cluster/index.ts';
+import { countedByZone, decide, synchronousNames, upstreamOf } from '../../src/failover/index.ts';
 import { SimAgent } from './agent.ts';
 import { Checks } from './checks.ts';
 import { EventQueue } from './events.ts';
@@ -90,7 +90,7 @@ export class World {
       server.wal = [...first.wal];
       server.flushed = server.wal.length;
     }
-    const cohort = durability.mode === 'async' ? [] : others.filter(id => !this.store.state.members[id]!.nosync);
+    const cohort = durability.mode === 'async' ? [] : others.filter(id => isSynchronous(this.store.state.members[id]!));
     const rule: Rule = {
       term: 1,
       primary,
@@ -182,11 +182,14 @@ export class World {
     if (leader === null || leader.frozen) return 'no primary';
     const open = this.agents.get(leader.id)!.open;
     if (!open?.confirmed || open.term !== rule.term) return 'the primary is not open';
-    for (const { id, nosync, lifecycle } of Object.values(members)) {
+    const able = Object.values(members).flatMap(spec => (isSynchronous(spec) && spec.id !== leader.id ? [spec.id] : []));
+    const counted = countedByZone(this.store.state, leader.id, able);
+    for (const { id, lifecycle } of Object.values(members)) {
       if (id === leader.id || this.agents.get(id)!.alarms.includes('foreign-data')) continue;
       if (lifecycle === 'leaving') return `${id} has not left`;
-      if (leader.connections.get(id) === undefined) return `${id} does not stream`;
-      if (durability.mode === 'quorum' && !nosync && !rule.cohort.includes(id)) return `${id} is not in the cohort`;
+      const from = this.servers.get(upstreamOf(this.store.state, rule, id) ?? leader.id)!;
+      if (from.connections.get(id) === undefined) return `${id} does not stream from ${from.id}`;
+      if (durability.mode === 'quorum' && counted.includes(id) && !rule.cohort.includes(id)) return `${id} is not in the cohort`;
     }
     const acks = durability.mode === 'async' ? 0 : Math.min(durability.acks, rule.cohort.length);
     return rule.acks === acks && leader.namesInForce() ? null : 'the cohort is being changed';
@@ -205,6 +208,8 @@ function emptyState(ids: readonly MemberId[], options: WorldOptions): ClusterSta
         nofailover: false,
         nosync: false,
         zone: null,
+        applyDelayMs: 0,
+        follows: null,
         readWeight: 100,
         lifecycle: 'member',
         ...options.specs?.[id],

@@ -386,7 +386,9 @@ export class Agent {
     const leads = state?.rule?.primary === member;
     const opening = leads && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
     const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
-    const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null);
+    // A delayed replica may take its whole delay to become certain, and nobody waits for it.
+    const isDelayed = this.#options.applyDelayMs > 0;
+    const uncertain = server?.kind === 'starting' || (server?.kind === 'replica' && server.walEnd === null && !isDelayed);
     return opening || changing || uncertain ? 'urgent' : 'calm';
   }
 

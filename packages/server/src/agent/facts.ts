@@ -1,5 +1,5 @@
-import { type ClusterState, type Lsn, type MemberId, type MemberReport, parseStreamName, streamName } from '@understudy/core/cluster';
-import { type LocalFacts, leadingServer, type RepairFault } from '@understudy/core/failover';
+import { type ClusterState, type Lsn, type MemberId, type MemberReport, parseFollowName, parseStreamName } from '@understudy/core/cluster';
+import { isHoldingBack, leadingServer, type LocalFacts, type RepairFault, streamsUnder } from '@understudy/core/failover';
 import type { Observation } from '../postgres/index.ts';
 
 /** A member that streams or leads needs no repair: what failed before is over. */
@@ -27,6 +27,9 @@ export class FactKeeper {
   #namesInForceSince: LocalFacts['namesInForceSince'] = null;
   #primaryFlush: LocalFacts['primaryFlush'] = null;
   #streamedAtMs: Record<MemberId, number> = {};
+  #upstreamAtMs: number;
+  #followsAs: string | null = null;
+  #followsSinceMs: number;
   #slots: readonly string[] | null = null;
   #leftoverSlots: readonly string[] = [];
   #repair = NO_REPAIR;
@@ -39,6 +42,8 @@ export class FactKeeper {
     this.#ruleAtMs = nowMs;
     this.#intentAtMs = nowMs;
     this.#leadingAtMs = nowMs;
+    this.#upstreamAtMs = nowMs;
+    this.#followsSinceMs = nowMs;
     this.#leaseSentAtMs = nowMs;
   }
 
@@ -61,6 +66,7 @@ export class FactKeeper {
   noteReport(report: MemberReport, nowMs: number): void {
     const rule = this.#state?.rule;
     if (!rule) return;
+    if (report.id === this.#state?.members[this.#self]?.follows && streamsUnder(report, rule.term)) this.#upstreamAtMs = nowMs;
     const leading = leadingServer(report, rule);
     if (!leading) return;
     this.#leadingAtMs = nowMs;
@@ -76,10 +82,13 @@ export class FactKeeper {
     if (term === undefined) return;
     if (seen.kind === 'replica') {
       this.#namesInForceSince = null;
-      if (seen.receiver?.streaming && seen.receiver.applicationName === streamName(this.#self, term)) {
-        this.#streamedAtMs[this.#self] = nowMs;
-        this.#repair = NO_REPAIR;
-      }
+      if (seen.followsAs !== this.#followsAs) this.#followsSinceMs = nowMs;
+      this.#followsAs = seen.followsAs;
+      const name = seen.receiver?.streaming ? parseFollowName(seen.receiver.applicationName) : null;
+      const streams = name?.id === this.#self && name.term === term;
+      if (streams) this.#repair = NO_REPAIR;
+      // What it does not ask for yet is not missing.
+      if (streams || isHoldingBack(this.#state?.members[this.#self], seen)) this.#streamedAtMs[this.#self] = nowMs;
       return;
     }
     this.#repair = NO_REPAIR;
@@ -150,6 +159,7 @@ export class FactKeeper {
         leadingAtMs: this.#leadingAtMs,
       },
       streamedAtMs: { ...this.#streamedAtMs },
+      cascade: { upstreamAtMs: this.#upstreamAtMs, sinceMs: this.#followsSinceMs },
       primaryFlush: this.#primaryFlush,
       routersDrained: this.#drainedIntent !== null && this.#drainedIntent === this.#intentId,
       slots: this.#slots,

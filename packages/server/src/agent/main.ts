@@ -79,6 +79,7 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
     ...walLimits(await diskBytes(directory)),
     port,
     listenAddress: host,
+    applyDelayMs: options.applyDelayMs,
     tlsDirectory,
     operator: options.postgres,
   };

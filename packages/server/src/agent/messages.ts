@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly failover: FailoverConfig;
   /** PostgreSQL's own settings, as the operator says them. */
   readonly postgres: PostgresSettings;
+  /** Above 0 on a delayed replica. */
+  readonly applyDelayMs: number;
   /** This machine's certificate, in PEM files, for streaming between members; null: no TLS. */
   readonly tls: TlsSources | null;
 }

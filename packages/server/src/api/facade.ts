@@ -9,7 +9,7 @@ export type OperationRequest =
   | { readonly kind: 'failover'; readonly to: MemberId | null; readonly acceptDataLoss: boolean }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
-  | { readonly kind: 'add-replica' }
+  | { readonly kind: 'add-replica'; readonly applyDelayMs?: number | undefined; readonly follows?: MemberId | null }
   | { readonly kind: 'remove-replica'; readonly id: MemberId }
   | RestartRequest
   /** The member `to`, on another machine, takes the place of `from`. */

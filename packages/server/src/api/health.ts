@@ -1,4 +1,4 @@
-import type { MemberId } from '@understudy/core/cluster';
+import { formatDuration, type MemberId } from '@understudy/core/cluster';
 import type { HealthAnswer, MemberStatus, StatusDocument } from './types.ts';
 
 /** What a load balancer can ask; the names are those of Patroni's REST API, old ones included. */
@@ -49,7 +49,8 @@ function satisfies(
 ): boolean {
   if (member.state !== 'running') return false;
   const open = isOpenPrimary(status, member);
-  const replica = member.role === 'replica' && withinLag(member, maxLagBytes);
+  // Whoever asks for a replica to read from does not mean one that shows the past on purpose.
+  const replica = member.role === 'replica' && member.applyDelayMs === undefined && withinLag(member, maxLagBytes);
   switch (kind) {
     case 'primary':
       return open;
@@ -81,6 +82,7 @@ function withinLag(member: MemberStatus, maxLagBytes: number | null): boolean {
 function whyNot(status: StatusDocument, member: MemberStatus): string {
   const doing = member.detail ?? member.state;
   if (member.role === 'primary' && status.verdict === 'no-primary') return status.summary;
+  if (member.applyDelayMs !== undefined) return `${member.id} is a delayed replica (${formatDuration(member.applyDelayMs)})`;
   const lag = member.lagBytes === null ? '' : `, ${member.lagBytes} bytes behind`;
   return `${member.id}: ${member.role === 'none' ? doing : `${member.role}, ${doing}${lag}`}`;
 }

@@ -34,6 +34,11 @@ export const METRICS = {
     help: 'WAL that the primary has flushed and the member has not replayed.',
   },
   member_replay_lag_seconds: { type: 'gauge', labels: ['member'], help: 'Age of what a read on the member sees.' },
+  member_apply_delay_seconds: {
+    type: 'gauge',
+    labels: ['member'],
+    help: 'How much later a delayed replica shows each change, on purpose.',
+  },
   member_stage_lag_bytes: {
     type: 'gauge',
     labels: ['member', 'stage'],

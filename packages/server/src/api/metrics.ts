@@ -52,6 +52,7 @@ function memberMetrics(to: Exposition, status: StatusDocument): void {
     const received = receiveLagBytes(status, member);
     if (received !== null) to.set('member_receive_lag_bytes', labels, received);
     if (member.lagBytes !== null) to.set('member_replay_lag_bytes', labels, member.lagBytes);
+    if (member.applyDelayMs !== undefined) to.set('member_apply_delay_seconds', labels, member.applyDelayMs / 1000);
     if (member.lagMs !== null) to.set('member_replay_lag_seconds', labels, member.lagMs / 1000);
     for (const [stage, lag] of Object.entries(member.lagStages ?? {})) {
       if (lag === null) continue;

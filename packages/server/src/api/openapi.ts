@@ -161,7 +161,7 @@ function operationPaths(): Json {
   return {
     '/switchover': { post: operation('Make another member the primary, as planned.', schemas.switchoverBody) },
     '/failover': { post: operation('Promote a replica now.', schemas.failoverBody) },
-    '/replicas': { post: operation('Add a replica.', schemas.plainBody, 201) },
+    '/replicas': { post: operation('Add a replica.', schemas.additionBody, 201) },
     '/replicas/{id}': { delete: { ...operation('Remove a replica and its data.', schemas.plainBody), parameters: [id] } },
     '/tour': {
       get: { summary: 'The guided tour as far as it has come.', responses: { 200: json('Tour', 'The tour.'), default: ERROR } },

@@ -4,7 +4,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import type { ClusterFacade, OperationRequest, RestartRequest } from './facade.ts';
 import { refuseCrossSite, requireToken } from './guard.ts';
-import { failoverBody, moveBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
+import { additionBody, failoverBody, moveBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
 
 /** Bodies are a name and a number or two. */
 const BODY_LIMIT_BYTES = 16 * 1024;
@@ -33,8 +33,8 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
     return await perform(c, { kind: 'failover', to: existing(facade, to), acceptDataLoss: acceptDataLoss ?? false }, timeoutMs);
   });
   app.post('/replicas', ...guards, async c => {
-    const { timeoutMs } = await bodyOf(c, plainBody);
-    return await perform(c, { kind: 'add-replica' }, timeoutMs, 201);
+    const { applyDelayMs, follows, timeoutMs } = await bodyOf(c, additionBody);
+    return await perform(c, { kind: 'add-replica', applyDelayMs, follows: existing(facade, follows) }, timeoutMs, 201);
   });
   app.delete('/replicas/:id', ...guards, async c => {
     const { timeoutMs } = await bodyOf(c, plainBody);

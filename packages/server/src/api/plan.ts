@@ -58,6 +58,7 @@ function planSwitchover(status: StatusDocument, to: MemberId | null): Planned {
   const target = to === null ? best(replicas(status)) : memberOf(status, to);
   if (target === null) throw new UnderstudyError('intent-refused', { why: 'No replica is running, so there is nobody to switch to.' });
   if (target.id === status.primary) throw new UnderstudyError('intent-refused', { why: `${target.id} is the primary already.` });
+  if (target.applyDelayMs !== undefined) throw new UnderstudyError('intent-refused', { why: `${target.id} is a delayed replica.` });
   if (target.role !== 'replica' || target.state !== 'running') {
     throw new UnderstudyError('intent-refused', { why: `${target.id} cannot lead: it is ${target.detail ?? target.state}.` });
   }
@@ -77,6 +78,7 @@ function planFailover(status: StatusDocument, to: MemberId | null, acceptDataLos
   const candidates = replicas(status);
   const target = to === null ? best(candidates) : memberOf(status, to);
   if (target === null) throw new UnderstudyError('no-primary', { why: 'no replica is running that could lead' });
+  if (target.applyDelayMs !== undefined) throw new UnderstudyError('intent-refused', { why: `${target.id} is a delayed replica.` });
   if (target.role === 'primary') throw new UnderstudyError('intent-refused', { why: `${target.id} is the primary already.` });
   const { cohort, acks } = status.durability;
   const reachable = candidates.filter(member => cohort.includes(member.id));
@@ -195,7 +197,7 @@ function memberOf(status: StatusDocument, id: MemberId): MemberStatus {
 }
 
 function replicas(status: StatusDocument): readonly MemberStatus[] {
-  return status.members.filter(member => member.role === 'replica' && member.state === 'running');
+  return status.members.filter(({ role, state, applyDelayMs }) => role === 'replica' && state === 'running' && applyDelayMs === undefined);
 }
 
 /** Cohort members first, then the least lag, then by name: what the election prefers, as far as it can be told from outside. */

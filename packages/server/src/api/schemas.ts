@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
+import { APPLY_DELAY_MS_MAX, ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
 import { z } from 'zod';
 import type { OperationRequest } from './facade.ts';
 import type * as types from './types.ts';
@@ -10,6 +10,7 @@ const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 const count = z.number().int().min(0);
 const port = z.number().int().min(1).max(65_535);
 const milliseconds = z.number().min(0);
+const applyDelayMs = z.number().int().min(0).max(APPLY_DELAY_MS_MAX);
 const details = z.record(z.string(), z.union([z.string(), z.number()]));
 
 const stageLag = z.strictObject({ bytes: count, ms: milliseconds }).nullable();
@@ -50,6 +51,8 @@ const member = z.strictObject({
   version: z.string().optional(),
   installedVersion: z.string().optional(),
   pendingRestart: z.array(z.string()).optional(),
+  applyDelayMs: applyDelayMs.optional(),
+  cascade: z.strictObject({ upstream: memberId, from: memberId.nullable() }).optional(),
   inCohort: z.boolean(),
   detail: z.string().nullable(),
   agentPid: count.nullable(),
@@ -141,6 +144,7 @@ const routableServer = z.strictObject({
   timeline: count,
   weight: z.number(),
   zone: z.string().nullable(),
+  applyDelayMs: applyDelayMs.optional(),
 });
 export const topologySchema: z.ZodType<types.TopologyAnswer> = z.strictObject({
   version: z.string(),
@@ -235,6 +239,16 @@ export interface PlainBody {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface AdditionBody extends PlainBody {
+  readonly applyDelayMs?: number | undefined;
+  readonly follows?: string | null | undefined;
+}
+
+export const additionBody: z.ZodType<AdditionBody> = z.strictObject({
+  applyDelayMs: applyDelayMs.optional(),
+  follows: memberId.nullish(),
+  timeoutMs,
+});
 export const switchoverBody: z.ZodType<SwitchoverBody> = z.strictObject({ to: memberId.nullish(), timeoutMs });
 export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
   to: memberId.nullish(),

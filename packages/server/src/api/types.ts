@@ -52,6 +52,10 @@ export interface MemberStatus {
   readonly installedVersion?: string | undefined;
   /** Settings whose new values wait for a restart; absent without any. */
   readonly pendingRestart?: readonly string[] | undefined;
+  /** A delayed replica: it shows each change so much later, on purpose. Absent: at once. */
+  readonly applyDelayMs?: number | undefined;
+  /** A cascading replica: from whom it is to stream, and from whom it does now; null: from nobody. Absent: it follows the primary. */
+  readonly cascade?: { readonly upstream: MemberId; readonly from: MemberId | null } | undefined;
   readonly inCohort: boolean;
   /** What it is doing, with progress, when it is neither running nor stopped. */
   readonly detail: string | null;

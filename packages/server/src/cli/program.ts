@@ -115,9 +115,10 @@ function addLooking(program: Command, define: Define): void {
 function addOperations(program: Command, define: Define): void {
   const yes = 'do not ask';
   const replica = program.command('replica').description('Add or remove a replica.');
-  define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts')).option(
-    ...DRY_RUN,
-  );
+  define(replica, 'add', 'Add a replica: a copy of the primary is taken while it works.', () => import('./commands/replica-add.ts'))
+    .option('--follows <id>', 'a cascading replica: it streams from this member instead of the primary')
+    .option('--delay <time>', 'a delayed replica: it shows each change so much later, e.g. 1h')
+    .option(...DRY_RUN);
   define(replica, 'remove', 'Remove a replica and its data.', () => import('./commands/replica-remove.ts'))
     .argument('<id>', 'the member, e.g. n3')
     .option('--yes', yes)

@@ -1,4 +1,4 @@
-import { EXIT, type ExitCode, formatBytes } from '@understudy/core/cluster';
+import { EXIT, type ExitCode, formatBytes, formatDuration } from '@understudy/core/cluster';
 import type { MemberStatus, StatusDocument } from '../api/types.ts';
 import { type Column, tableLines, wrap } from './table.ts';
 import type { Colors } from './terminal.ts';
@@ -72,8 +72,28 @@ function treeOf(status: StatusDocument): readonly TreeRow[] {
   const primary = status.members.find(member => member.id === status.primary);
   const others = status.members.filter(member => member !== primary);
   if (!primary) return others.map(member => ({ member, branch: '' }));
-  const below = others.map((member, i) => ({ member, branch: i === others.length - 1 ? '└─ ' : '├─ ' }));
-  return [{ member: primary, branch: '' }, ...below];
+  return [{ member: primary, branch: '' }, ...rowsBelow(primary.id, others, '')];
+}
+
+/** Who streams from that member, each with those that stream from it in turn. */
+function rowsBelow(parent: string, members: readonly MemberStatus[], indent: string): readonly TreeRow[] {
+  const children = members.filter(member => parentOf(member, members) === parent || (indent === '' && parentOf(member, members) === null));
+  return children.flatMap((member, i) => {
+    const [branch, more] = i === children.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  '];
+    return [{ member, branch: indent + branch }, ...rowsBelow(member.id, members, indent + more)];
+  });
+}
+
+/** The replica that it streams from; null where that is the primary, or nobody, or a circle by reports that have met. */
+function parentOf(member: MemberStatus, members: readonly MemberStatus[]): string | null {
+  const fromOf = (id: string | null | undefined): string | null => members.find(each => each.id === id)?.cascade?.from ?? null;
+  const passed = new Set<string>();
+  for (let from = fromOf(member.id); from !== null; from = fromOf(from)) {
+    if (from === member.id || passed.has(from)) return null;
+    passed.add(from);
+  }
+  const from = fromOf(member.id);
+  return members.some(({ id }) => id === from) ? from : null;
 }
 
 function memberColumns(status: StatusDocument, colors: Colors): readonly Column<TreeRow>[] {
@@ -108,7 +128,14 @@ function lagText(status: StatusDocument, member: MemberStatus, value: number | n
   return value === null || member.id === status.primary ? '-' : format(value);
 }
 
-function stateText({ state, detail }: MemberStatus): string {
+function stateText({ state, detail, applyDelayMs, cascade }: MemberStatus): string {
+  const delay = applyDelayMs === undefined ? '' : `, ${formatDuration(applyDelayMs)} delayed`;
+  const elsewhere =
+    cascade?.from != null && cascade.from !== cascade.upstream ? `, from ${cascade.from} instead of ${cascade.upstream}` : '';
+  return `${plainState(state, detail)}${delay}${elsewhere}`;
+}
+
+function plainState(state: string, detail: string | null): string {
   return detail === null || detail === state ? state : detail.startsWith(state) ? detail : `${state} (${detail})`;
 }
 

@@ -19,7 +19,7 @@ export { detectVersion, embeddedProvider, embeddedWitness, type Provider, system
 export type { ServerSpec } from './replication.ts';
 export { rewind } from './rewind.ts';
 export { PostgresServer, type StartAs } from './server.ts';
-export { DEFAULT_SETTINGS, type Upstream, walLimits } from './settings.ts';
+export { DEFAULT_SETTINGS, type ServerSettings, type Upstream, walLimits } from './settings.ts';
 export type { SynchronousNames } from './synchronous-names.ts';
 export { installTls, type TlsSources } from './tls-files.ts';
 export { readVitals, type Vitals, waitedSince } from './vitals.ts';

@@ -1,7 +1,7 @@
 import type { Account } from './account.ts';
 import type { Connection, Row } from './connection.ts';
 import type { Credentials } from './credentials.ts';
-import { PostgresError } from './errors.ts';
+import { errnoOf, PostgresError } from './errors.ts';
 import type { MemberPaths } from './layout.ts';
 import { grantStreaming, passfilePath, revokeStreaming } from './passfile.ts';
 import type { Provider } from './provider.ts';
@@ -71,12 +71,16 @@ export async function followUpstream(spec: ServerSpec, running: RunningServer, u
 }
 
 const RECEIVERS = `SELECT pg_catalog.current_setting('primary_conninfo') AS conninfo,
-  (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver') AS receivers`;
+  (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walreceiver') AS receivers,
+  (SELECT max(r.pid) FROM pg_catalog.pg_stat_activity r, pg_catalog.pg_stat_activity s
+    WHERE r.backend_type = 'walreceiver' AND s.backend_type = 'startup' AND s.wait_event = 'RecoveryApplyDelay') AS left_alone`;
 
 /**
  * Makes a running server take no more WAL from anybody, for certain. Its password for streaming is gone first, so that a walreceiver that
  * starts after this cannot connect; then it returns once there is none left from before. pg_stat_activity also shows one that is still
- * connecting, which pg_stat_wal_receiver does not. Throws `isolate-timeout`: then nothing is promised, and fencing is what remains.
+ * connecting, which pg_stat_wal_receiver does not. The startup process of a delayed replica does not look after its walreceiver while it
+ * waits: then that is ended here, as the startup process does it (ShutdownWalRcv). Throws `isolate-timeout`: then nothing is promised, and
+ * fencing is what remains.
  */
 export async function isolateServer(spec: ServerSpec, running: RunningServer, deadlineMs: number): Promise<void> {
   await changeReplicationSettings(spec, { synchronousNames: { kind: 'blocked' }, upstream: null });
@@ -85,10 +89,23 @@ export async function isolateServer(spec: ServerSpec, running: RunningServer, de
     running,
     deadlineMs,
     RECEIVERS,
-    rows => rows[0]?.[0]?.['conninfo'] === '' && rows[0][0]['receivers'] === '0',
+    ([rows]) => {
+      const row = rows?.[0];
+      if (row?.['conninfo'] !== '') return false;
+      if (row['left_alone'] != null) terminate(Number(row['left_alone']));
+      return row['receivers'] === '0';
+    },
     'isolate the server',
     'isolate-timeout',
   );
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 const NAMES_IN_FORCE = `SELECT pg_catalog.current_setting('synchronous_standby_names') AS names, pg_catalog.pg_is_in_recovery() AS in_recovery;

@@ -1,4 +1,4 @@
-import { parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
+import { parseFollowName, parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
@@ -37,6 +37,8 @@ export interface ServerSettings {
   readonly slotWalKeepMb: number;
   /** wal_keep_size, in MiB: kept for members without a slot. */
   readonly walKeepMb: number;
+  /** recovery_min_apply_delay, in milliseconds: above 0 on a delayed replica. */
+  readonly applyDelayMs: number;
   /** Where this machine's certificate lies, readable to the server's account (see tls-files.ts); null: no TLS between members. */
   readonly tlsDirectory: string | null;
 }
@@ -48,6 +50,7 @@ export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   maxWalMb: 2048,
   slotWalKeepMb: 4096,
   walKeepMb: 128,
+  applyDelayMs: 0,
   tlsDirectory: null,
 };
 
@@ -113,7 +116,8 @@ export function renderDefaults(settings: ServerSettings): string {
       ['shared_buffers', '128MB'],
       // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
       ['max_standby_streaming_delay', '1s'],
-      ['hot_standby_feedback', 'on'],
+      // A delayed one would hold back the primary's vacuum by its whole delay.
+      ['hot_standby_feedback', settings.applyDelayMs > 0 ? 'off' : 'on'],
       // The place in the log that a fresh read must have reached may lie behind records that no commit flushes: they should not wait 200 ms.
       ['wal_writer_delay', '10ms'],
       ['checkpoint_timeout', '5min'],
@@ -160,7 +164,7 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['tcp_keepalives_interval', '1'],
     ['tcp_keepalives_count', '3'],
     ['recovery_target_timeline', 'latest'],
-    ['recovery_min_apply_delay', '0'],
+    ['recovery_min_apply_delay', `${settings.applyDelayMs}ms`],
     // One life of the postmaster is one incarnation: restarting by itself after a crashed backend would reset shared memory (the received
     // position, the flag that makes commits wait) behind the agent's back. It ends instead, which the agent sees at once.
     ['restart_after_crash', 'off'],
@@ -173,7 +177,9 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     lines.push(['ssl', 'on'], ['ssl_ca_file', ca], ['ssl_cert_file', cert], ['ssl_key_file', key], ['ssl_min_protocol_version', 'TLSv1.2']);
   }
   if (major >= 17) {
-    lines.push(['sync_replication_slots', upstream?.slotName && settings.walLevel === 'logical' ? 'on' : 'off']);
+    // Only a primary's can be copied: from another replica PostgreSQL would try in vain for ever.
+    const fromPrimary = upstream?.slotName && parseFollowName(upstream.applicationName)?.upstream == null;
+    lines.push(['sync_replication_slots', fromPrimary && settings.walLevel === 'logical' ? 'on' : 'off']);
     lines.push(['synchronized_standby_slots', slotsOf(replication.synchronousNames).join(', ')]);
   }
   const text = renderLines('Owned by Understudy and rewritten by it. Put your own settings into user.conf.', lines);

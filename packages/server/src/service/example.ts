@@ -38,11 +38,15 @@ const MEMBER = `# Preference among equally advanced replicas in a failover, high
 # priority: 100
 # Never promoted.
 # nofailover: false
-# Never counted among those that must hold a commit: a far or delayed replica.
+# Never counted among those that must hold a commit: a far replica.
 # nosync: false
+# A delayed replica: shows each change so much later. Never counted, never promoted, and read only at level eventual.
+# applyDelayMs: 0
+# A cascading replica: streams from this member instead of the primary, and is never counted.
+# follows: null
 # Where it stands.
 # zone: null
-# Share of reads.
+# Share of reads; 0 is none, and what a delayed replica has unless this says otherwise.
 # readWeight: 100
 `;
 

@@ -232,6 +232,7 @@ class MemberService {
         credentials: { superuser, replication, router },
         failover: settings.failover,
         postgres: this.#postgres.current,
+        applyDelayMs: this.#config.applyDelayMs,
         tls: this.#config.machineTls,
       },
       onEvent: event => void this.#events.append(event),

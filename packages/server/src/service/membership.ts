@@ -8,8 +8,18 @@ import type { ServiceSettings } from './settings.ts';
 const RETRY_MS = 200;
 
 /** A member as its file says it. */
-export function specOf({ name, settings, priority, nofailover, nosync, zone, readWeight }: ServiceSettings): MemberSpec {
-  return { ...newMember(name, settings.host, settings.memberPort), priority, nofailover, nosync, zone, readWeight };
+export function specOf({
+  name,
+  settings,
+  priority,
+  nofailover,
+  nosync,
+  applyDelayMs,
+  follows,
+  zone,
+  readWeight,
+}: ServiceSettings): MemberSpec {
+  return { ...newMember(name, settings.host, settings.memberPort), priority, nofailover, nosync, applyDelayMs, follows, zone, readWeight };
 }
 
 /** The state with this member in it, as its file says it; the same state when it says nothing new. Throws `too-many-members`. Pure. */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { didYouMean, isMemberId, type Settings, UnderstudyError } from '@understudy/core/cluster';
+import { APPLY_DELAY_MS_MAX, didYouMean, isMemberId, type Settings, UnderstudyError } from '@understudy/core/cluster';
 import { describeSettings, parseSettings } from '@understudy/core/schemas';
 import { z } from 'zod';
+import { defaultReadWeight } from '../supervisor/members.ts';
 import { settingsFromEnvironment } from '../settings/environment.ts';
 import { readConfigFile } from '../settings/file.ts';
 import type { EtcdStoreOptions } from '../store/etcd/store.ts';
@@ -32,8 +33,10 @@ const schema = z.strictObject({
   priority: z.number().int().min(0).max(1000).default(100),
   nofailover: z.boolean().default(false),
   nosync: z.boolean().default(false),
+  applyDelayMs: z.number().int().min(0).max(APPLY_DELAY_MS_MAX).default(0),
+  follows: z.string().refine(isMemberId, 'must be the name of a member, e.g. n2').nullable().default(null),
   zone: z.string().min(1).max(63).nullable().default(null),
-  readWeight: z.number().min(0).max(1000).default(100),
+  readWeight: z.number().min(0).max(1000).optional(),
 });
 
 /** Certificate files of this machine, in PEM. */
@@ -56,6 +59,8 @@ export interface ServiceSettings {
   readonly priority: number;
   readonly nofailover: boolean;
   readonly nosync: boolean;
+  readonly applyDelayMs: number;
+  readonly follows: string | null;
   readonly zone: string | null;
   readonly readWeight: number;
   /** The settings that `up` has too. */
@@ -75,10 +80,13 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
     const issue = parsed.error.issues[0]!;
     throw new UnderstudyError('bad-config', { path: file, why: `${issue.path.join('.') || 'it'} ${issue.message}` });
   }
-  const { secrets, etcd, machineTls, ...rest } = parsed.data;
+  if (parsed.data.follows === parsed.data.name)
+    throw new UnderstudyError('bad-config', { path: file, why: 'follows names this member itself' });
+  const { secrets, etcd, machineTls, readWeight, ...rest } = parsed.data;
   const at = (text: string): string => resolve(dirname(file), text);
   return {
     ...rest,
+    readWeight: readWeight ?? defaultReadWeight(rest.applyDelayMs),
     file,
     secrets: at(secrets),
     etcd: {

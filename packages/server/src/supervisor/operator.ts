@@ -22,7 +22,7 @@ import type { CurrentStore } from '../store/current.ts';
 import { Tour } from '../tour/tour.ts';
 import type { EventLog } from './event-log.ts';
 import { type MemberMovePorts, moveMember } from './member-move.ts';
-import { newMember, nextMemberId } from './members.ts';
+import { type MemberWish, newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
 import { RollingRestart } from './rolling-restart.ts';
 import type { Secrets } from './secrets.ts';
@@ -133,7 +133,7 @@ export class Operator implements ClusterFacade {
         await this.#change(state => ({ ...state, paused: null }), 'An operator resumed the cluster.');
         return this.#done('The cluster acts by itself again.');
       case 'add-replica':
-        return this.#addReplica(timeoutMs);
+        return this.#addReplica({ applyDelayMs: request.applyDelayMs ?? 0, follows: request.follows ?? null }, timeoutMs);
       case 'remove-replica':
         return this.#removeReplica(request.id, timeoutMs);
       case 'restart':
@@ -155,7 +155,7 @@ export class Operator implements ClusterFacade {
 
   #memberOf(role: 'primary' | 'replica'): MemberStatus {
     const { members, summary } = this.status();
-    const found = members.find(m => m.role === role && m.state === 'running');
+    const found = members.find(m => m.role === role && m.state === 'running' && m.applyDelayMs === undefined);
     if (!found) throw new UnderstudyError('no-such-role', { role, why: summary });
     return found;
   }
@@ -225,16 +225,16 @@ export class Operator implements ClusterFacade {
     }, 'The wish was not fulfilled in time and is withdrawn.');
   }
 
-  async #addReplica(timeoutMs: number): Promise<OperationResult> {
-    const { id, port } = await this.#join();
+  async #addReplica(wish: MemberWish, timeoutMs: number): Promise<OperationResult> {
+    const { id, port } = await this.#join(wish);
     const isReady = (): boolean =>
       this.status().members.some(m => m.id === id && m.role === 'replica' && m.state === 'running' && m.detail === null);
     await this.#until(isReady, `A running ${id}`, timeoutMs);
-    return { message: `${id} follows the primary on port ${port}.`, member: id, term: this.status().term };
+    return { message: `${id} follows ${wish.follows ?? 'the primary'} on port ${port}.`, member: id, term: this.status().term };
   }
 
   /** Puts a new member into the state. Another one that joins at the same moment may take the port that was found free: then the next is tried. */
-  async #join(): Promise<MemberSpec> {
+  async #join(wish: MemberWish): Promise<MemberSpec> {
     const { settings, newMembers } = this.#ports;
     if (newMembers.where === 'elsewhere') throw new UnderstudyError('member-elsewhere');
     const portsOf = (state: ClusterState): readonly number[] => Object.values(state.members).map(m => m.port);
@@ -245,7 +245,7 @@ export class Operator implements ClusterFacade {
       await this.#change(state => {
         if (state.paused) throw new UnderstudyError('cluster-paused');
         if (Object.keys(state.members).length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
-        added = portsOf(state).includes(port) ? null : newMember(nextMemberId(state), settings.host, port);
+        added = portsOf(state).includes(port) ? null : newMember(nextMemberId(state), settings.host, port, wish);
         return added ? { ...state, members: { ...state.members, [added.id]: added } } : state;
       }, 'An operator asked for another replica.');
       if (added) return added;

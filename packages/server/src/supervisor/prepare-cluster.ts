@@ -173,6 +173,7 @@ async function refresh(store: EmbeddedStore, { settings, sources }: LoadedSettin
     mode: sources.has('durability') ? wished.mode : state.durability.mode,
     acks: sources.has('acks') ? wished.acks : state.durability.acks,
     whenAlone: sources.has('whenAlone') ? wished.whenAlone : state.durability.whenAlone,
+    acksFrom: sources.has('acksFrom') ? wished.acksFrom : state.durability.acksFrom,
     maxLossBytes: sources.has('maxLossBytes') ? wished.maxLossBytes : state.durability.maxLossBytes,
   };
   if (JSON.stringify(durability) !== JSON.stringify(state.durability)) await store.change(revision, { ...state, durability });

@@ -1,6 +1,7 @@
 import {
   type ClusterState,
   formatLsn,
+  isSynchronous,
   type Lsn,
   lagBytes,
   type MemberId,
@@ -8,11 +9,12 @@ import {
   type MemberSpec,
   maxLsn,
   type PrimaryServer,
+  parseFollowName,
   parseStreamName,
   type ServerReport,
   type Settings,
 } from '@understudy/core/cluster';
-import { ALARMS, type AlarmCode, majorOf } from '@understudy/core/failover';
+import { type AlarmCode, ALARMS, countedByZone, isHoldingBack, majorOf } from '@understudy/core/failover';
 import type { LagClock, Topology } from '@understudy/core/routing';
 import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
 
@@ -79,9 +81,17 @@ function verdictOf(inputs: StatusInputs, members: readonly MemberStatus[]): Stat
 function isWell({ state, reports }: StatusInputs, member: MemberStatus): boolean {
   if (member.role === 'primary') return member.state === 'running';
   if (member.role !== 'replica' || member.state !== 'running') return false;
-  if (state.durability.mode === 'quorum' && !state.members[member.id]?.nosync) return member.inCohort;
+  const spec = state.members[member.id];
+  if (spec && isToCount(state, spec)) return member.inCohort;
   const server = reports.get(member.id)?.report.server;
-  return server?.kind === 'replica' && server.receiver?.streaming === true;
+  return server?.kind === 'replica' && (server.receiver?.streaming === true || (server.followsAs !== null && isHoldingBack(spec, server)));
+}
+
+/** Whether a commit is to wait for it: where other zones alone count, not for one in the primary's own while there are others. */
+function isToCount({ durability, members, rule }: ClusterState, spec: MemberSpec): boolean {
+  if (durability.mode === 'async' || !isSynchronous(spec)) return false;
+  const able = Object.values(members).flatMap(each => (isSynchronous(each) && each.id !== rule?.primary ? [each.id] : []));
+  return rule === null || rule.cohort.includes(spec.id) || countedByZone({ members, durability }, rule.primary, able).includes(spec.id);
 }
 
 function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
@@ -127,8 +137,12 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     ...(stages ? { lagStages: stages } : {}),
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     ...restartOf(heard?.report),
+    ...(spec.applyDelayMs > 0 ? { applyDelayMs: spec.applyDelayMs } : {}),
+    ...(spec.follows !== null && spec.id !== primaryId
+      ? { cascade: { upstream: spec.follows, from: away ? null : streamsFrom(inputs, server) } }
+      : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
-    detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report),
+    detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report, spec),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
   };
 }
@@ -146,6 +160,12 @@ function restartOf(report: MemberReport | undefined): Pick<MemberStatus, 'versio
 /** 180004 is 18.4. */
 function versionText(version: number): string {
   return `${majorOf(version)}.${version % 10_000}`;
+}
+
+function streamsFrom({ state }: StatusInputs, server: ServerReport | undefined): MemberId | null {
+  if (server?.kind !== 'replica' || !server.receiver?.streaming) return null;
+  const name = parseFollowName(server.receiver.applicationName);
+  return name === null ? null : (name.upstream ?? state.rule?.primary ?? null);
 }
 
 function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {
@@ -222,7 +242,7 @@ function stateOf(report: MemberReport): MemberStatus['state'] {
   }
 }
 
-function detailOf(report: MemberReport): string | null {
+function detailOf(report: MemberReport, spec: MemberSpec): string | null {
   const { operation, server } = report;
   if (operation?.kind === 'cloning') {
     const done = megabytes(operation.bytesDone);
@@ -236,7 +256,9 @@ function detailOf(report: MemberReport): string | null {
       return server.fault === 'disk-full' ? 'out of disk space' : 'unable to write to its disk';
     case 'replica':
       if (server.replayPaused) return 'replay is paused by an operator';
-      return server.receiver?.streaming ? null : server.followsAs === null ? 'following nobody' : 'not streaming';
+      if (server.receiver?.streaming) return null;
+      if (server.followsAs === null) return 'following nobody';
+      return isHoldingBack(spec, server) ? null : 'not streaming';
     default:
       return server.kind === 'primary' ? null : server.kind;
   }

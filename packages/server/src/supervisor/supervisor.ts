@@ -266,6 +266,7 @@ export class Supervisor {
           credentials: { superuser, replication, router },
           failover: this.#options.settings.failover,
           postgres: this.#postgres.current,
+          applyDelayMs: spec.applyDelayMs,
           tls: null,
         },
         onEvent: event => this.#say(event),

@@ -257,3 +257,27 @@ describe('slots', () => {
     expect(local(facts).leftoverSlots).toEqual(['feed']);
   });
 });
+
+describe('a cascading replica', () => {
+  const members = threeMembers().members;
+  const state = stateOf({ members: { ...members, n3: { ...members['n3']!, follows: 'n2' } } });
+  const streams = (applicationName: string) =>
+    asReplica({ followsAs: applicationName, receiver: { applicationName, streaming: true, lastMessageAgeMs: 1 } }) as Seen<'replica'>;
+
+  test('remembers when its upstream last streamed under this term, and since when it follows whom it does', () => {
+    const facts = keeper('n3', state);
+    expect(local(facts).cascade).toEqual({ upstreamAtMs: 100, sinceMs: 100 });
+    facts.noteReport(reportOf('n2', { server: streams('n2_t6') }), 300);
+    facts.noteReport(reportOf('n1', { server: streams('n1_t7') }), 310);
+    expect(local(facts).cascade.upstreamAtMs).toBe(100);
+    facts.noteReport(reportOf('n2', { server: streams('n2_t7') }), 320);
+    for (const [name, atMs] of [
+      ['n3_t7_from_n2', 400],
+      ['n3_t7_from_n2', 500],
+    ] as const)
+      facts.noteObservation(streams(name), atMs);
+    expect(local(facts)).toMatchObject({ cascade: { upstreamAtMs: 320, sinceMs: 400 }, streamedAtMs: { n3: 500 } });
+    facts.noteObservation(streams('n3_t6_from_n2'), 600);
+    expect(local(facts)).toMatchObject({ cascade: { sinceMs: 600 }, streamedAtMs: { n3: 500 } });
+  });
+});

@@ -77,3 +77,40 @@ describe('exitOfVerdict', () => {
     ['no-primary', 4],
   ] as const)('%s -> %i', (verdict, code) => expect(exitOfVerdict(verdict)).toBe(code));
 });
+
+describe('cascading replicas', () => {
+  const cascading = (id: string, upstream: string, from: string | null) => member(id, { inCohort: false, cascade: { upstream, from } });
+  const tree = (...members: ReturnType<typeof member>[]) =>
+    renderStatus(status({ members: [member('n1', { role: 'primary', inCohort: false }), ...members] }), { columns: 140, colors: plain })
+      .split('\n')
+      .flatMap(line => /^((?:[│├└─ ]+)?n\d+) .*?(running.*?)  /.exec(line)?.slice(1) ?? []);
+
+  it('stand below those that they stream from', () => {
+    expect(tree(member('n2'), cascading('n3', 'n2', 'n2'), cascading('n4', 'n3', 'n3'), member('n5'))).toEqual([
+      'n1',
+      'running',
+      '├─ n2',
+      'running',
+      '│  └─ n3',
+      'running',
+      '│     └─ n4',
+      'running',
+      '└─ n5',
+      'running',
+    ]);
+  });
+
+  it('stand below the primary while they stream from it, or from nobody; reports that make a circle lose nobody', () => {
+    expect(tree(member('n2'), cascading('n3', 'n2', 'n1'), cascading('n4', 'n2', null))).toEqual([
+      'n1',
+      'running',
+      '├─ n2',
+      'running',
+      '├─ n3',
+      'running, from n1 instead of n2',
+      '└─ n4',
+      'running',
+    ]);
+    expect(tree(cascading('n2', 'n3', 'n3'), cascading('n3', 'n2', 'n2'))).toHaveLength(6);
+  });
+});

@@ -26,7 +26,7 @@ test('a running primary that is asked for a newer term is fenced once, and its a
   const directory = join(bench.directory, 'n1');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await giveTo(bench.account, directory);
-  const durability = { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 0 } as const;
+  const durability = { mode: 'quorum', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 } as const;
   const members = [newMember('n1', '127.0.0.1', spec.settings.port)];
   const store = EmbeddedStore.create(join(bench.directory, 'state.json'), initialState('main', members, durability));
   const events: EventDraft[] = [];
@@ -49,6 +49,7 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       credentials: CREDENTIALS,
       failover: DEFAULT_FAILOVER,
       postgres: {},
+      applyDelayMs: 0,
       tls: null,
     },
     {

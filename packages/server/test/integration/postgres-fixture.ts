@@ -15,6 +15,7 @@ import {
   PostgresServer,
   type PostmasterExit,
   type Provider,
+  type ServerSettings,
   type ServerSpec,
   systemProvider,
 } from '../../src/postgres/index.ts';
@@ -25,7 +26,7 @@ export interface Bench {
   readonly account: Account | null;
   readonly provider: Provider;
   /** A member with a directory and a free port of its own; nothing in it yet. */
-  member(id: string, maxConnections?: number): Promise<Member>;
+  member(id: string, maxConnections?: number, change?: Partial<ServerSettings>): Promise<Member>;
   close(): Promise<void>;
 }
 
@@ -72,9 +73,9 @@ export async function openBench(kind: 'embedded' | 'system'): Promise<Bench> {
     directory,
     account,
     provider,
-    member: async (id, maxConnections = 30) => {
+    member: async (id, maxConnections = 30, change = {}) => {
       const operator = { max_connections: String(maxConnections), shared_buffers: '16MB' };
-      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), operator };
+      const settings = { ...DEFAULT_SETTINGS, port: await freePort(), operator, ...change };
       const spec: ServerSpec = { provider, account, paths: memberPaths(join(directory, id)), settings, credentials: CREDENTIALS };
       const exits: PostmasterExit[] = [];
       const member = { id, spec, exits, server: new PostgresServer(spec, exit => exits.push(exit)) };

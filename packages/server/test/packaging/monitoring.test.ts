@@ -58,6 +58,13 @@ describe('what watches a cluster asks for nothing that it does not say', () => {
       .filter(name => name.startsWith('router_') || name.startsWith('member_'))
       .filter(name => !shown.includes(fullName(name)));
     // Facts for alerts and joins rather than pictures.
-    expect(missing).toEqual(['member_up', 'member_timeline', 'member_in_cohort', 'member_replay_paused', 'router_up']);
+    expect(missing).toEqual([
+      'member_up',
+      'member_timeline',
+      'member_in_cohort',
+      'member_apply_delay_seconds',
+      'member_replay_paused',
+      'router_up',
+    ]);
   });
 });

@@ -39,6 +39,8 @@ describe('renderConfig', () => {
   test('synchronises slots only where PostgreSQL can', () => {
     expect(renderConfig(18, settings, following, '/p')).toContain("sync_replication_slots = 'on'");
     expect(renderConfig(18, settings, ISOLATED, '/p')).toContain("sync_replication_slots = 'off'");
+    const cascading = { ...following, upstream: { ...following.upstream!, applicationName: 'n3_t7_from_n2' } };
+    expect(renderConfig(18, settings, cascading, '/p')).toContain("sync_replication_slots = 'off'");
     expect(renderConfig(16, settings, following, '/p')).not.toContain('sync_replication_slots');
     const leading = { synchronousNames: { kind: 'quorum', acks: 1, names: ['n2_t7', 'n3_t7'] }, upstream: null } as const;
     expect(renderConfig(18, settings, leading, '/p')).toContain("synchronized_standby_slots = 'understudy_n2, understudy_n3'");

@@ -95,6 +95,21 @@ describe('the file of a service', () => {
   });
 });
 
+test('a cascading replica names another member', () => {
+  expect(specOf(load(`${MINIMAL}follows: n2\n`).settings)).toMatchObject({ follows: 'n2' });
+  expect(specOf(load(MINIMAL).settings)).toMatchObject({ follows: null });
+  expect(refusalOf(`${MINIMAL}follows: n1\n`)).toContain('follows names this member itself');
+  expect(refusalOf(`${MINIMAL}follows: N 2\n`)).toContain('follows must be the name of a member');
+});
+
+test('a delayed replica takes no reads unless its file says so', () => {
+  const specFrom = (text: string): MemberSpec => specOf(load(`${MINIMAL}${text}`).settings);
+  expect(specFrom('')).toMatchObject({ applyDelayMs: 0, readWeight: 100 });
+  expect(specFrom('applyDelayMs: 3600000\n')).toMatchObject({ applyDelayMs: 3_600_000, readWeight: 0 });
+  expect(specFrom('applyDelayMs: 3600000\nreadWeight: 50\n')).toMatchObject({ readWeight: 50 });
+  expect(refusalOf(`${MINIMAL}applyDelayMs: 1h\n`)).toContain('bad-config');
+});
+
 describe('a member that is started', () => {
   const told = (): MemberSpec => specOf(load(`${MINIMAL}host: 10.0.0.9\nmemberPort: 5433\nzone: west\n`).settings);
 

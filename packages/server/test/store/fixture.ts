@@ -16,7 +16,7 @@ export function testDirectory(): string {
 
 export function threeMembers(): ClusterState {
   const members = ['n1', 'n2', 'n3'].map((id, i) => newMember(id, '127.0.0.1', 5433 + i));
-  return initialState('main', members, { mode: 'quorum', acks: 1, whenAlone: 'continue', maxLossBytes: 0 });
+  return initialState('main', members, { mode: 'quorum', acks: 1, whenAlone: 'continue', acksFrom: 'any-zone', maxLossBytes: 0 });
 }
 
 export function reportOf(id: string, change: Partial<MemberReport> = {}): MemberReport {

@@ -267,3 +267,27 @@ test('alarms are told with their words, and not of members that are gone', () =>
   const reports = { n2: { alarms: ['x'] }, n3: { alarms: ['y'] } };
   expect(statusOf({ state: { members }, reports }).alarms).toEqual([{ member: 'n2', code: 'x', message: 'about x' }]);
 });
+
+describe('a delayed replica', () => {
+  const members = threeMembers().members;
+  const state = { members: { ...members, n3: { ...members['n3']!, applyDelayMs: 3_600_000 } }, rule: { ...RULE, cohort: ['n2'] } };
+
+  test('is well though it lags, and though it does not stream while it has WAL of its own to apply', () => {
+    const shown = (n3: Partial<ReplicaServer>) => statusOf({ state, servers: { n3: replica('n3', n3) } });
+    const lags = shown({ replayLsn: 0x1000000n });
+    expect([lags.verdict, lags.members[2]]).toMatchObject(['healthy', { applyDelayMs: 3_600_000, lagBytes: 0x2000060, detail: null }]);
+    expect(shown({ replayLsn: 0x1000000n, receiver: null }).verdict).toBe('healthy');
+    const walEnd = { timeline: 1, lsn: 0x3000060n, history: [] };
+    expect(shown({ walEnd, receiver: null })).toMatchObject({ verdict: 'degraded', members: [{}, {}, { detail: 'not streaming' }] });
+  });
+});
+
+test("with acknowledgements from other zones, a replica of the primary's own is well while it streams", () => {
+  const { members, durability } = threeMembers();
+  const zones: Readonly<Record<string, string>> = { n1: 'east', n2: 'east', n3: 'west' };
+  const zoned = Object.fromEntries(Object.values(members).map(m => [m.id, { ...m, zone: zones[m.id]! }]));
+  const state = { members: zoned, durability: { ...durability, acksFrom: 'other-zones' as const }, rule: { ...RULE, cohort: ['n3'] } };
+  expect(statusOf({ state }).verdict).toBe('healthy');
+  expect(statusOf({ state, servers: { n2: replica('n2', { receiver: null }) } }).verdict).toBe('degraded');
+  expect(statusOf({ state: { ...state, rule: { ...RULE, cohort: ['n2'] } } }).verdict).toBe('degraded');
+});
