@@ -70,7 +70,10 @@ describe('settings of PostgreSQL, and restarts one after the other', () => {
     expect(await shown()).toEqual({ work_mem: '16MB', max_connections: '240' });
   });
 
-  it('has nothing to do when nothing waits, and says so; upgrade, too', async () => {
+  it('has nothing to do when nothing waits, also after servers have read their files again; it says so', async () => {
+    // A switchover has every server read them.
+    expect((await cluster.command('switchover')).code).toBe(0);
+    expect((await cluster.whenHealthy()).members.filter(m => m.pendingRestart !== undefined)).toEqual([]);
     for (const command of ['restart', 'upgrade'])
       expect(await cluster.command(command)).toMatchObject({ code: 0, stdout: 'No server waits for a restart.\n' });
   });

@@ -7,11 +7,15 @@ export interface PendingSettings {
   readonly limits: StandbyLimits;
 }
 
-/** A name that no file holds any more goes back to its built-in value. */
-const PENDING = `SELECT s.name, s.setting, s.pending_restart, coalesce(f.setting, CASE WHEN s.pending_restart THEN s.boot_val ELSE s.setting END) AS configured
+/**
+ * A name that no file holds any more goes back to its built-in value. What the command line of the postmaster says differs from the files for good, and
+ * each reload would call it pending.
+ */
+const PENDING = `SELECT s.name, s.setting, s.pending_restart AND s.source <> 'command line' AS pending,
+  coalesce(f.setting, CASE WHEN s.pending_restart THEN s.boot_val ELSE s.setting END) AS configured
   FROM pg_catalog.pg_settings s LEFT JOIN (SELECT DISTINCT ON (pg_catalog.lower(name)) pg_catalog.lower(name) AS name, setting
     FROM pg_catalog.pg_file_settings ORDER BY pg_catalog.lower(name), seqno DESC) f ON f.name = pg_catalog.lower(s.name)
-  WHERE s.pending_restart OR s.name IN (${HOT_STANDBY_SETTINGS.map(name => `'${name}'`).join(', ')}) ORDER BY s.name`;
+  WHERE (s.pending_restart AND s.source <> 'command line') OR s.name IN (${HOT_STANDBY_SETTINGS.map(name => `'${name}'`).join(', ')}) ORDER BY s.name`;
 
 /** Asks a running server. Throws what the connection throws. */
 export async function readPending(connection: Connection): Promise<PendingSettings> {
@@ -20,7 +24,7 @@ export async function readPending(connection: Connection): Promise<PendingSettin
   const table = (column: 'setting' | 'configured'): Record<string, number> =>
     Object.fromEntries(limits.map(row => [row['name'], Number(row[column])] as const));
   return {
-    pendingRestart: rows.filter(row => row['pending_restart'] === 't').map(row => row['name'] ?? ''),
+    pendingRestart: rows.filter(row => row['pending'] === 't').map(row => row['name'] ?? ''),
     limits: { running: table('setting'), configured: table('configured') },
   };
 }
