@@ -89,3 +89,13 @@ test('an event tells who, when, why and by what', () => {
   });
   expect(eventsOfChange(stateOf({ intent: SWITCHOVER }), was, CAUSE)).toMatchObject([{ inputs: { intent: 'w' } }]);
 });
+
+test('the order to restart a server is done when who takes it off the list has seen another one there', () => {
+  const ordered = stateOf({ intent: { kind: 'restart', id: 'r', member: 'n2', startedAtMs: 5, fromTerm: 7, atMs: 0 } });
+  const ends = (inputs: Readonly<Record<string, boolean>>): readonly EventKind[] =>
+    eventsOfChange(ordered, was, { ...CAUSE, inputs }).map(({ kind }) => kind);
+  expect(eventsOfChange(was, ordered, CAUSE)).toMatchObject([{ kind: 'restart-requested', member: 'n2', inputs: { intent: 'r' } }]);
+  expect(ends({ restarted: true })).toEqual(['intent-done']);
+  expect(ends({ restarted: false })).toEqual(['intent-refused']);
+  expect(kinds(ordered, stateOf({ rule: NEXT }))).toEqual(['primary-elected', 'intent-refused']);
+});

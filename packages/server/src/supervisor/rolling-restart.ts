@@ -51,7 +51,7 @@ export class RollingRestart {
     this.#isRunning = true;
     try {
       this.#requirePossible(request);
-      return this.#done(await this.#steps(await this.#begin(request), performance.now() + timeoutMs));
+      return this.#done(await this.#steps(await this.#begin(request), timeoutMs));
     } finally {
       this.#isRunning = false;
     }
@@ -74,7 +74,8 @@ export class RollingRestart {
     return { kind: 'lives', startedAtMs: state().restarting ?? startedAtMs };
   }
 
-  async #steps(scope: RestartScope, endMs: number): Promise<readonly MemberId[]> {
+  async #steps(scope: RestartScope, timeoutMs: number): Promise<readonly MemberId[]> {
+    const endMs = performance.now() + timeoutMs;
     const { state, heard } = this.#ports;
     const restarted: MemberId[] = [];
     for (;;) {
@@ -98,7 +99,7 @@ export class RollingRestart {
           if (state().restarting && scope.kind === 'lives') await this.#end(scope);
           return restarted;
         case 'wait':
-          throw new UnderstudyError('timed-out', { what: `The restart (${step.why})`, limitMs: Math.round(endMs) });
+          throw new UnderstudyError('timed-out', { what: `The restart (${step.why})`, limitMs: timeoutMs });
         default:
           step satisfies never;
       }

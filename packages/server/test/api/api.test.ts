@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createApi, serveApi, type StatusDocument } from '../../src/api/index.ts';
 import { METRICS } from '../../src/api/metrics-catalogue.ts';
 import { ANSWER_SCHEMAS } from '../../src/api/openapi.ts';
-import type { TopologyAnswer } from '../../src/api/types.ts';
+import type { PlanAnswer, TopologyAnswer } from '../../src/api/types.ts';
 import { member, status } from '../support/status.ts';
 import { RecordedCluster } from './facade.ts';
 
@@ -407,6 +407,41 @@ describe('metrics', () => {
   });
 });
 
+describe('restarts and moves', () => {
+  const post = (app: ReturnType<typeof setup>['app'], path: string, body: object): Response | Promise<Response> =>
+    app.request(path, { method: 'POST', headers: { ...TOKEN, host: 'localhost' }, body: JSON.stringify(body) });
+
+  it('asks for what was meant: what waits, all, one, another version, another machine', async () => {
+    const { app, cluster } = setup();
+    for (const body of [{}, { all: true }, { member: 'n2' }]) expect((await post(app, '/restart', body)).status).toBe(200);
+    await post(app, '/upgrade', {});
+    await post(app, '/move', { from: 'n2', to: 'n4' });
+    expect(cluster.asked.map(({ request }) => request)).toEqual([
+      { kind: 'restart', which: { kind: 'pending' } },
+      { kind: 'restart', which: { kind: 'all' } },
+      { kind: 'restart', which: { kind: 'member', id: 'n2' } },
+      { kind: 'upgrade' },
+      { kind: 'move', from: 'n2', to: 'n4' },
+    ]);
+    expect((await post(app, '/restart', { all: true, member: 'n2' })).status).toBe(400);
+    expect((await post(app, '/restart', { member: 'n9' })).status).toBe(404);
+  });
+
+  it('says before what would be done, and why it would be refused', async () => {
+    const { app, cluster } = setup();
+    const plan = async (query: string): Promise<PlanAnswer> =>
+      (await (await app.request(`/plan?${query}`, { headers: { host: 'localhost' } })).json()) as PlanAnswer;
+    cluster.steps = [{ kind: 'restart', member: 'n2' }, { kind: 'switchover', from: 'n1', to: 'n2' }, { kind: 'done' }];
+    expect((await plan('kind=restart')).steps).toHaveLength(3);
+    cluster.steps = [{ kind: 'refused', why: 'too few' }];
+    expect(await plan('kind=restart&all=true')).toMatchObject({ allowed: false, refusal: { code: 'restart-refused', message: 'too few' } });
+    expect(await plan('kind=move&member=n2&to=n4')).toMatchObject({ allowed: false, refusal: { code: 'no-other-machine' } });
+    cluster.newMembers = 'elsewhere';
+    expect((await plan('kind=move&member=n2&to=n4')).steps).toHaveLength(2);
+    expect((await plan('kind=move&member=n9&to=n4')).steps).toEqual(['Nothing: n9 is no member any more.']);
+  });
+});
+
 describe('the OpenAPI document', () => {
   interface Document {
     paths: Record<string, Record<string, { responses: Record<string, { content: Record<string, { schema: { $ref?: string } }> }> }>>;
@@ -421,7 +456,8 @@ describe('the OpenAPI document', () => {
       for (const [method, operation] of Object.entries(methods)) {
         if (path === '/openapi.json') continue;
         const url = path.replace('/chapters/{id}', '/chapters/lag').replace('{id}', 'n2').replace('/plan', '/plan?kind=switchover');
-        const answer = await app.request(url, { method: method.toUpperCase(), headers: { ...TOKEN, host: 'localhost' } });
+        const body = path === '/move' ? { body: JSON.stringify({ from: 'n2', to: 'n4' }) } : {};
+        const answer = await app.request(url, { method: method.toUpperCase(), headers: { ...TOKEN, host: 'localhost' }, ...body });
         const described = operation.responses[answer.status]?.content['application/json']?.schema.$ref?.split('/').at(-1);
         asked.push(`${method} ${path} ${answer.status}`);
         if (described === undefined) {
