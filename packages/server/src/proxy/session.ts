@@ -79,6 +79,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   #pipelined = 0;
   /** The head of the queue waits for something whose end pumps. */
   #blocked = false;
+  /** The primary is asked what a transaction that is over has made of the session. */
+  #isAskingPrimary = false;
   #pumping = false;
   /** Connections lost so far: tells the loop of #pump that one was lost under its hands. */
   #losses = 0;
@@ -713,8 +715,14 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const unknown = (): void => {
       pins.add('settings that cannot be known');
     };
-    if (pins.inDoubt) this.#block(auditSession(primary, this.#state, this.#servers.user).catch(unknown));
-    else if (settings.hasTouched) this.#block(learnSettings(primary, this.#state).catch(unknown));
+    if (!pins.inDoubt && !settings.hasTouched) return;
+    this.#isAskingPrimary = true;
+    const answer = pins.inDoubt ? auditSession(primary, this.#state, this.#servers.user) : learnSettings(primary, this.#state);
+    this.#block(
+      answer.catch(unknown).finally(() => {
+        this.#isAskingPrimary = false;
+      }),
+    );
   }
 
   /** A read-only transaction on a replica is over: what it has set for the session is asked for there. */
@@ -797,9 +805,10 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     this.#keepListening();
   }
 
-  /** A transaction is open on the primary, or a statement is under way there. */
+  /** A transaction is open on the primary, or a statement is under way there, or what it has made of the session is still asked for: without the answer it would be lost. */
   get busyOnPrimary(): boolean {
-    return (this.#state.status !== 'I' && !this.#state.onReplica) || this.#flights.head?.from.role === 'primary';
+    const isOpen = this.#state.status !== 'I' && !this.#state.onReplica;
+    return isOpen || this.#isAskingPrimary || this.#flights.head?.from.role === 'primary';
   }
 
   /** It keeps a connection of its own for what it has made there. */
