@@ -155,6 +155,9 @@ const proxy = z.strictObject({
   queryTimeoutMs: longTime
     .default(0)
     .describe('A statement that has been under way for so long, waiting included, is cancelled; 0 is never.'),
+  drainTimeoutMs: milliseconds
+    .default(10_000)
+    .describe('A proxy service that is stopped takes no new clients, and gives open transactions so long to end.'),
 });
 
 const tls = z.strictObject({

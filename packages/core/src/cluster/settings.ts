@@ -39,6 +39,7 @@ export interface ProxySettings {
   readonly idleTimeoutMs: number;
   readonly idleInTransactionTimeoutMs: number;
   readonly queryTimeoutMs: number;
+  readonly drainTimeoutMs: number;
   /** Null: one. */
   readonly workers: number | null;
   readonly maxClients: number;

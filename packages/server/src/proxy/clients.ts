@@ -54,6 +54,11 @@ export class Clients {
     for (const client of this.#clients.values()) client.end(failure);
   }
 
+  /** Ends those that rest: no statement is under way or waits, and no transaction is open. */
+  endResting(failure: ProxyFailure): void {
+    for (const client of this.#clients.values()) if (client.session?.activity === 'idle') client.end(failure);
+  }
+
   *sessions(): IterableIterator<Session> {
     for (const { session } of this.#clients.values()) if (session !== null) yield session;
   }

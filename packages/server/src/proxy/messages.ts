@@ -30,8 +30,8 @@ export type ToProxy =
   | { readonly kind: 'view-confirmed'; readonly atNs: bigint }
   /** Somebody looks at what is routed, or nobody does any more. */
   | { readonly kind: 'watch'; readonly active: boolean }
-  /** Take no more clients, end those that are there, and exit. */
-  | { readonly kind: 'stop' };
+  /** Take no more clients, end each of those that are there as soon as it rests, all of them after `drainMs`, and exit. */
+  | { readonly kind: 'stop'; readonly drainMs: number };
 
 export type FromProxy =
   | { readonly kind: 'listening'; readonly host: string; readonly port: number }

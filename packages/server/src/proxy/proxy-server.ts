@@ -32,6 +32,7 @@ import { Tables } from './tables.ts';
 import { Desk } from './workers/desk.ts';
 import { onlyPlace, type Place } from './workers/place.ts';
 
+const DRAIN_POLL_MS = 20;
 /** The start does not wait longer than this for servers that do not answer. */
 const FIRST_POSITIONS_MS = 500;
 
@@ -135,6 +136,16 @@ export class ProxyServer {
     running.context.pools.onOptions();
   }
 
+  /** Takes no more clients, and ends each of those that are there as soon as it rests; resolves when all are gone, or the time is over. */
+  async drain(limitMs: number): Promise<void> {
+    this.#running?.server.close();
+    const endMs = performance.now() + limitMs;
+    while (this.#clients.size > 0 && performance.now() < endMs) {
+      this.#clients.endResting(shuttingDown());
+      await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+  }
+
   /** Ends all sessions and waits for their sockets. */
   async stop(): Promise<void> {
     const running = this.#running;
@@ -179,7 +190,7 @@ export class ProxyServer {
       waits: Object.fromEntries(running?.freshness.waits ?? []),
       holds: this.#stats.holds,
       holdFailures: this.#stats.holdFailures,
-      listening: running === null ? null : this.#address(running.server),
+      listening: running?.server.listening ? this.#address(running.server) : null,
     };
   }
 

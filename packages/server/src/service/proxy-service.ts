@@ -82,6 +82,8 @@ async function serve(
     }
     say('Stopping…');
   } finally {
-    await proxy.stop();
+    // Whoever is in the middle of something is served to its end, by a view that is confirmed as before.
+    const speaking = setInterval(() => void speak(), WORD_INTERVAL_MS);
+    await proxy.stop(settings.proxy.drainTimeoutMs).finally(() => clearInterval(speaking));
   }
 }

@@ -65,8 +65,9 @@ export async function runServersProxy(
     await Promise.race([proxy, stopped]);
     if (!stop.aborted) return;
     say('Stopping…');
-    tell({ kind: 'stop' });
-    await Promise.race([proxy, new Promise<void>(resolve => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
+    const { drainTimeoutMs: drainMs } = config.settings.proxy;
+    tell({ kind: 'stop', drainMs });
+    await Promise.race([proxy, new Promise<void>(resolve => setTimeout(resolve, drainMs + STOP_DEADLINE_MS).unref())]);
   } finally {
     port1.close();
   }

@@ -87,10 +87,11 @@ export class ProxyProcess {
     };
   }
 
-  async stop(): Promise<void> {
+  /** Clients get `drainMs` to end what they have begun. */
+  async stop(drainMs = 0): Promise<void> {
     this.#giveUpListening('the router was stopped');
-    this.#control?.send({ kind: 'stop' } satisfies ToProxy);
-    await this.#child.stop(STOP_DEADLINE_MS);
+    this.#control?.send({ kind: 'stop', drainMs } satisfies ToProxy);
+    await this.#child.stop(drainMs + STOP_DEADLINE_MS);
   }
 
   #begin(link: Link): void {

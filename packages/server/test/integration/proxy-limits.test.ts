@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { frontend, readErrorFields } from '@understudy/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ProxyServer } from '../../src/proxy/proxy-server.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { CREDENTIALS, sql } from './postgres-fixture.ts';
-import { client, openProxyBench, type ProxyBench } from './proxy-fixture.ts';
+import { client, openProxyBench, optionsWith, type ProxyBench } from './proxy-fixture.ts';
 
 describe('limits of the proxy', () => {
   let on: ProxyBench;
@@ -28,6 +29,26 @@ describe('limits of the proxy', () => {
     await expect(c.next()).rejects.toThrow('closed');
     return readErrorFields((received.at(-1) as { frame: Buffer }).frame).code;
   };
+
+  test('a proxy that is stopped ends who rests, and lets an open transaction end first', async () => {
+    const going = new ProxyServer(optionsWith({}), on.topology);
+    const { port } = await going.start();
+    const [resting, writing] = [
+      await WireClient.login(port, 'postgres', CREDENTIALS.superuser),
+      await WireClient.login(port, 'postgres', CREDENTIALS.superuser),
+    ];
+    writing.send(frontend.query('begin'), frontend.query('create table drained (i int)'));
+    await writing.untilReady(2);
+    const drained = going.drain(3_600_000);
+    expect(await lastWords(resting)).toBe('57P01');
+    await expect(WireClient.login(port, 'postgres', CREDENTIALS.superuser)).rejects.toThrow();
+    writing.send(frontend.query('commit'));
+    await writing.untilReady(1);
+    expect(await lastWords(writing)).toBe('57P01');
+    await drained;
+    await going.stop();
+    expect(await sql(on.primary, "select to_regclass('drained') is not null as there")).toEqual([{ there: true }]);
+  });
 
   test('an idle client is let go', async () => {
     expect(await lastWords(await login())).toBe('57P05');

@@ -47,7 +47,7 @@ export function serveProxy(first: Begin, link: Link, place: Place, exit: (code: 
         watching.apply(said.active);
         return;
       case 'stop':
-        void running.then(server => server.stop()).finally(() => exit(0));
+        void running.then(server => server.stop(said.drainMs)).finally(() => exit(0));
         return;
       default:
         said satisfies never;
@@ -62,7 +62,7 @@ function ageMs(atNs: bigint): number {
 
 interface Running {
   reload(options: ProxyOptions): Promise<void>;
-  stop(): Promise<void>;
+  stop(drainMs: number): Promise<void>;
 }
 
 function topologyFor(first: Begin, link: Link): WatchedTopology {
@@ -112,7 +112,8 @@ async function begin(
   const unwatch = tellStatements(server.statements, watching, say);
   return {
     reload: next => server.reload(next),
-    stop: async () => {
+    stop: async drainMs => {
+      await server.drain(drainMs);
       clearInterval(reporting);
       unwatch();
       draining();

@@ -86,7 +86,7 @@ class Supervised {
 
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    this.say({ kind: 'stop' });
+    this.say({ kind: 'stop', drainMs: 0 });
     await this.exited;
   }
 }
