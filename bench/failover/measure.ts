@@ -3,7 +3,7 @@ import { OutageWriter, TABLE } from './writer.ts';
 
 export interface Round {
   readonly fault: string;
-  /** The longest time between two acknowledged writes. */
+  /** The longest time between two acknowledged writes; infinite when none came within OUTAGE_LIMIT_MS. */
   readonly outageMs: number;
   readonly phases: Phases;
 }
@@ -12,9 +12,12 @@ export interface Measurement {
   readonly contender: string;
   readonly rounds: readonly Round[];
   readonly acknowledged: number;
-  /** Acknowledged rows that are missing in the end: of the writer behind the router, and of one that never leaves its primary. */
-  readonly lost: number;
-  readonly lostPastTheRouter: number;
+  /**
+   * Acknowledged rows that are missing in the end: of the writer behind the router, and of one that never leaves its primary. Null when it could not be
+   * asked: it did not come back.
+   */
+  readonly lost: number | null;
+  readonly lostPastTheRouter: number | null;
 }
 
 export interface Plan<F extends string> {
@@ -25,9 +28,13 @@ export interface Plan<F extends string> {
 
 /** Writes have to flow for so long before a fault, and after its end before the next one. */
 const STEADY_ROWS = 50;
-const OUTAGE_LIMIT_MS = 120_000;
+export const OUTAGE_LIMIT_MS = 120_000;
 
-/** All rounds of all faults on one fresh cluster. */
+class NoWrite extends Error {
+  override readonly name = 'NoWrite';
+}
+
+/** All rounds of all faults on one fresh cluster; a cluster that takes no more writes ends its measurement with that round. */
 export async function measure<F extends string>(contender: Contender<F>, plan: Plan<F>): Promise<Measurement> {
   await contender.start();
   try {
@@ -38,12 +45,18 @@ export async function measure<F extends string>(contender: Contender<F>, plan: P
     writer.start();
     const loyal: OutageWriter[] = [];
     const rounds: Round[] = [];
+    const acknowledged = (): number => [writer, ...loyal].reduce((sum, each) => sum + each.acknowledged.length, 0);
     for (const fault of plan.faults) {
       for (let i = 0; i < plan.rounds; i++) {
         await contender.whenReady();
-        const round = await inflictOnce(contender, fault, writer, loyal);
+        const round = await inflictOnce(contender, fault, writer, loyal).catch((error: Error): Round => {
+          if (error instanceof NoWrite) return { fault, outageMs: Number.POSITIVE_INFINITY, phases: {} };
+          throw error;
+        });
         rounds.push(round);
         plan.onRound(contender.name, round);
+        if (round.outageMs === Number.POSITIVE_INFINITY)
+          return { contender: contender.name, rounds, acknowledged: acknowledged(), lost: null, lostPastTheRouter: null };
       }
     }
     await contender.whenReady();
@@ -53,8 +66,7 @@ export async function measure<F extends string>(contender: Contender<F>, plan: P
     let lostPastTheRouter = 0;
     for (const each of loyal) lostPastTheRouter += await each.lost(auditor);
     await auditor.end();
-    const acknowledged = [writer, ...loyal].reduce((sum, each) => sum + each.acknowledged.length, 0);
-    return { contender: contender.name, rounds, acknowledged, lost, lostPastTheRouter };
+    return { contender: contender.name, rounds, acknowledged: acknowledged(), lost, lostPastTheRouter };
   } finally {
     await contender.stop();
   }
@@ -94,7 +106,7 @@ async function writes(writer: OutageWriter, afterMs: number): Promise<void> {
 async function until(isSo: () => boolean): Promise<void> {
   const end = performance.now() + OUTAGE_LIMIT_MS;
   while (!isSo()) {
-    if (performance.now() > end) throw new Error(`no write was acknowledged for ${OUTAGE_LIMIT_MS} ms`);
+    if (performance.now() > end) throw new NoWrite(`no write was acknowledged for ${OUTAGE_LIMIT_MS} ms`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }

@@ -1,4 +1,4 @@
-import type { Measurement } from './measure.ts';
+import { type Measurement, OUTAGE_LIMIT_MS } from './measure.ts';
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -6,7 +6,8 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-const ms = (value: number): string => String(Math.round(value));
+const ms = (value: number): string => (Number.isFinite(value) ? String(Math.round(value)) : `over ${OUTAGE_LIMIT_MS}`);
+const count = (value: number | null): string => (value === null ? 'unknown' : String(value));
 
 /** Outages and the steps of which they consist, as Markdown; `faults`: the words for each, in the order of the table. */
 export function tables(measurements: readonly Measurement[], faults: Readonly<Record<string, string>>): string {
@@ -25,7 +26,7 @@ export function tables(measurements: readonly Measurement[], faults: Readonly<Re
     }
   }
   const losses = [['system', 'acknowledged rows', 'lost through the router', 'lost by clients that stayed with the old primary']];
-  for (const m of measurements) losses.push([m.contender, String(m.acknowledged), String(m.lost), String(m.lostPastTheRouter)]);
+  for (const m of measurements) losses.push([m.contender, String(m.acknowledged), count(m.lost), count(m.lostPastTheRouter)]);
   return [outages, steps, losses]
     .filter(rows => rows.length > 1)
     .map(markdown)
