@@ -25,7 +25,8 @@ export default defineConfig({
       // Run by `npm run clients`: it installs the drivers first.
       project('clients', ['test/clients/*.test.ts'], 240_000),
       project('sim', ['packages/core/test/sim/**/*.test.ts'], 600_000),
-      project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000, 'one-by-one'),
+      // Each file has servers of its own, which wait more than they work.
+      project('integration', ['packages/*/test/integration/**/*.test.ts'], 120_000),
       project(
         'e2e',
         [
