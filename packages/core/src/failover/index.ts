@@ -11,4 +11,4 @@ export { slotName } from './slots.ts';
 export { type AckSet, parseSynchronousNames, synchronousNames } from './synchronous-names.ts';
 export { streamsUnder, upstreamOf } from './upstream.ts';
 export type * from './view.ts';
-export { countedByZone } from './zones.ts';
+export { countedByZone, isToCount } from './zones.ts';

@@ -1,4 +1,4 @@
-import type { ClusterState, MemberId } from '../cluster/index.ts';
+import { type ClusterState, isSynchronous, type MemberId, type MemberSpec, type Rule } from '../cluster/index.ts';
 
 /**
  * Of these replicas those whose acknowledgement counts by where they stand: with `acksFrom: other-zones` those in another zone than the primary's where
@@ -16,4 +16,19 @@ export function countedByZone(
     return home !== null && zone !== null && zone !== home;
   });
   return elsewhere.length > 0 ? elsewhere : ids;
+}
+
+/** Whether commits are to wait for this replica, once it is close enough: where other zones alone count, not for one in the primary's own while there are others. */
+export function isToCount(
+  state: Pick<ClusterState, 'members' | 'durability'>,
+  rule: Pick<Rule, 'primary' | 'cohort'> | null,
+  spec: MemberSpec,
+): boolean {
+  if (state.durability.mode === 'async' || !isSynchronous(spec)) return false;
+  if (rule === null || rule.cohort.includes(spec.id)) return true;
+  const able = Object.values(state.members).filter(
+    each => each.id !== rule.primary && isSynchronous(each) && (each.lifecycle === 'member' || each === spec),
+  );
+  const ids = able.map(({ id }) => id);
+  return countedByZone(state, rule.primary, ids).includes(spec.id);
 }

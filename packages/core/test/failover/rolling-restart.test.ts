@@ -175,6 +175,31 @@ describe('what a restart has before it', () => {
     expect(members.filter(({ isWell }) => !isWell).map(({ id }) => id)).toEqual(['n2']);
   });
 
+  it('waits for none that streams from its upstream, has its delay to sit out, or stands in the zone of the primary', () => {
+    const members = {
+      n1: spec('n1', { zone: 'east' }),
+      n2: spec('n2', { zone: 'east' }),
+      n3: spec('n3', { zone: 'west' }),
+      n4: spec('n4', { follows: 'n2' }),
+      n5: spec('n5', { applyDelayMs: 1000 }),
+    };
+    const state = stateOf({ members });
+    const across = {
+      ...state,
+      rule: { ...state.rule!, cohort: ['n3'] },
+      durability: { ...state.durability, acksFrom: 'other-zones' as const },
+    };
+    const applicationName = 'n4_t7_from_n2';
+    const cascading = streaming('n4', { followsAs: applicationName, receiver: { applicationName, streaming: true, lastMessageAgeMs: 1 } });
+    const delayed = streaming('n5', { receiver: null, walEnd: null });
+    const reports = heard()
+      .set('n4', report('n4', cascading, { pendingRestart: [] }))
+      .set('n5', report('n5', delayed, { pendingRestart: [] }));
+    expect(
+      restartViewOf(across, reports, { kind: 'pending' }).members.flatMap(({ id, detail }) => (detail ? [`${id} ${detail}`] : [])),
+    ).toEqual([]);
+  });
+
   it('knows another major version from another minor one', () => {
     expect(majorDifference(heard({ installedVersion: 180004 }))).toBeNull();
     expect(majorDifference(heard({ installedVersion: 190000 }))).toEqual({ id: 'n1', running: 18, installed: 19 });

@@ -1,7 +1,6 @@
 import {
   type ClusterState,
   formatLsn,
-  isSynchronous,
   type Lsn,
   lagBytes,
   type MemberId,
@@ -14,7 +13,7 @@ import {
   type ServerReport,
   type Settings,
 } from '@understudy/core/cluster';
-import { type AlarmCode, ALARMS, countedByZone, isHoldingBack, majorOf } from '@understudy/core/failover';
+import { type AlarmCode, ALARMS, isToCount, isHoldingBack, majorOf } from '@understudy/core/failover';
 import type { LagClock, Topology } from '@understudy/core/routing';
 import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
 
@@ -82,16 +81,9 @@ function isWell({ state, reports }: StatusInputs, member: MemberStatus): boolean
   if (member.role === 'primary') return member.state === 'running';
   if (member.role !== 'replica' || member.state !== 'running') return false;
   const spec = state.members[member.id];
-  if (spec && isToCount(state, spec)) return member.inCohort;
+  if (spec && isToCount(state, state.rule, spec)) return member.inCohort;
   const server = reports.get(member.id)?.report.server;
   return server?.kind === 'replica' && (server.receiver?.streaming === true || (server.followsAs !== null && isHoldingBack(spec, server)));
-}
-
-/** Whether a commit is to wait for it: where other zones alone count, not for one in the primary's own while there are others. */
-function isToCount({ durability, members, rule }: ClusterState, spec: MemberSpec): boolean {
-  if (durability.mode === 'async' || !isSynchronous(spec)) return false;
-  const able = Object.values(members).flatMap(each => (isSynchronous(each) && each.id !== rule?.primary ? [each.id] : []));
-  return rule === null || rule.cohort.includes(spec.id) || countedByZone({ members, durability }, rule.primary, able).includes(spec.id);
 }
 
 function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
