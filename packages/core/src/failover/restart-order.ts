@@ -1,5 +1,5 @@
 import type { Intent, Rule } from '../cluster/index.ts';
-import { streamName } from '../cluster/index.ts';
+import { parseFollowName } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { changeStore, decision, isLive, reportOf, selfReport } from './facts.ts';
 import type { View } from './view.ts';
@@ -29,7 +29,7 @@ export function serveReplicaRestart(view: View, rule: Rule, nowMs: number): read
   const { intent } = view.state;
   const server = selfReport(view)?.server;
   if (intent?.kind !== 'restart' || intent.member !== view.self || intent.fromTerm !== rule.term || server?.kind !== 'replica') return [];
-  const isBack = server.receiver?.streaming === true && server.followsAs === streamName(view.self, rule.term);
+  const isBack = server.receiver?.streaming === true && parseFollowName(server.followsAs ?? '')?.term === rule.term;
   const ended = endOrder(view, intent);
   if (ended !== null) return isBack ? ended : [];
   if (!commitsGoOn(view, rule, nowMs))

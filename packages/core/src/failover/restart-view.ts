@@ -1,5 +1,5 @@
 import type { ClusterState, MemberId, MemberReport, MemberSpec, Rule } from '../cluster/index.ts';
-import { parseStreamName } from '../cluster/index.ts';
+import { parseFollowName } from '../cluster/index.ts';
 import { electionUnderWay, isForeign, leadingServer, mayLead, maySync } from './facts.ts';
 import type { RestartCandidate, RestartView } from './rolling-restart.ts';
 
@@ -60,7 +60,7 @@ function troubleOf(state: ClusterState, rule: Rule, spec: MemberSpec, report: Me
   if (report.operation !== null && report.operation.kind !== 'reconfiguring') return report.operation.kind;
   if (spec.id === rule.primary) return isOpen(state, rule, report) ? null : 'not open yet';
   if (server.kind !== 'replica') return server.kind;
-  const follows = server.followsAs === null ? null : parseStreamName(server.followsAs);
+  const follows = server.followsAs === null ? null : parseFollowName(server.followsAs);
   if (follows?.term !== rule.term || !server.receiver?.streaming) return 'not streaming yet';
   const counts = state.durability.mode === 'async' || !maySync(spec) || rule.cohort.includes(spec.id);
   return counts ? null : 'not in the cohort yet';
