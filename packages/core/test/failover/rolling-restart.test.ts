@@ -200,6 +200,11 @@ describe('what a restart has before it', () => {
     ).toEqual([]);
   });
 
+  it('counts a replica as back that streams from another replica', () => {
+    const cascading = heard().set('n2', { ...heard().get('n2')!, server: streaming('n2', { followsAs: 'n2_t7_from_n3' }) });
+    expect(restartViewOf(stateOf(), cascading, { kind: 'pending' }).members.filter(({ isWell }) => !isWell)).toEqual([]);
+  });
+
   it('knows another major version from another minor one', () => {
     expect(majorDifference(heard({ installedVersion: 180004 }))).toBeNull();
     expect(majorDifference(heard({ installedVersion: 190000 }))).toEqual({ id: 'n1', running: 18, installed: 19 });

@@ -139,7 +139,6 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
   const lines: [string, string][] = [
     ['listen_addresses', settings.listenAddress],
     ['port', String(settings.port)],
-    ['unix_socket_directories', ''],
     ['password_encryption', 'scram-sha-256'],
     ['lc_messages', 'C'],
     ['logging_collector', 'off'],
