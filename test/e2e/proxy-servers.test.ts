@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BoundAddress, bindHandle } from '../../packages/server/src/proxy/workers/bound-handle.ts';
 import { type Bench, type Member, sql } from '../../packages/server/test/integration/postgres-fixture.ts';
 import { openCluster } from '../../packages/server/test/integration/proxy-fixture.ts';
 import { BIN, freePort } from '../support/cluster.ts';
@@ -117,6 +118,38 @@ describe('understudy proxy in front of servers that Understudy did not start', (
     expect(outcome.code).toBe(0);
     expect(outcome.stderr).toContain(`The router sends writes to ${addressOf(replica)}`);
     expect(outcome.stdout).toBe('');
+  });
+
+  it('on a port that is held open for it, serves those who came while it was restarted', async () => {
+    const held = bindHandle('127.0.0.1', 0, 4);
+    const at: Partial<BoundAddress> = {};
+    held.getsockname(at);
+    const start = (): ChildProcess =>
+      spawn('sh', ['-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"', process.execPath, BIN, 'proxy', '--servers', addressOf(replica)], {
+        cwd: directory,
+        env: environment(ROUTER_PASSWORD),
+        stdio: ['ignore', 'pipe', 'pipe', held.fd],
+      });
+    const ask = async (): Promise<unknown> => {
+      const client = new pg.Client({ host: '127.0.0.1', port: at.port!, user: 'app', password: 'app-secret', database: 'postgres' });
+      await client.connect();
+      const { rows } = await client.query('select 1 as one');
+      await client.end();
+      return rows;
+    };
+    const first = start();
+    const firstEnded = outcomeOf(first, null, 120_000);
+    await said(first, /The proxy listens on/);
+    expect(await ask()).toEqual([{ one: 1 }]);
+    first.kill('SIGTERM');
+    expect((await firstEnded).code).toBe(0);
+    const waiting = ask();
+    const second = start();
+    const secondEnded = outcomeOf(second, null, 120_000);
+    expect(await waiting).toEqual([{ one: 1 }]);
+    second.kill('SIGTERM');
+    expect((await secondEnded).code).toBe(0);
+    held.close();
   });
 });
 

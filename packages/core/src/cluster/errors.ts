@@ -13,6 +13,12 @@ export const ERRORS = {
     action: 'Stop what listens there, or choose another port with {flag}.',
     exit: 'error',
   },
+  'bad-socket': {
+    message: 'The socket that systemd passes cannot be listened on: {why}.',
+    action:
+      'The socket unit is to open one TCP port (one ListenStream=, Accept=no). Or stop and disable that unit: then the proxy opens its port itself.',
+    exit: 'error',
+  },
   'no-free-port': { message: 'No free port found from {port} to {last}.', action: 'Choose a port with --port.', exit: 'error' },
   'not-our-directory': {
     message: '{path} is not empty and holds no Understudy cluster.',

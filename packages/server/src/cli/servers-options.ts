@@ -69,6 +69,7 @@ export function serversProxySettings(
     router: { user: options.routerUser ?? ROUTER_ROLE, password, database: options.routerDatabase ?? 'postgres' },
     passwords: options.users === undefined ? null : readUsersFile(resolve(context.cwd, options.users)),
     settings: { ...loaded.settings, data: resolve(context.cwd, loaded.settings.data) },
+    listenFd: null,
     file: loaded.configPath,
   };
   return { config, loaded };

@@ -16,7 +16,7 @@ function main(): void {
     if (begun || (said.kind !== 'begin' && said.kind !== 'begin-asking')) return;
     begun = true;
     const workers = workersFor(said.options);
-    if (workers === 1) serveProxy(said, link, onlyPlace());
+    if (workers === 1) serveProxy(said, link, onlyPlace(said.listenFd));
     else void new WorkerHub({ begin: said, link, slots: workers, program: threadProgram(), exit: process.exit }).start();
   });
 }

@@ -8,19 +8,23 @@ export type ServerSource =
   | { readonly kind: 'addresses'; readonly addresses: readonly Address[] }
   | { readonly kind: 'patroni'; readonly apis: readonly Address[] };
 
-/** What a proxy is told first: its options, and who knows the cluster. */
-export type Begin =
-  /** The store, through the link. */
+/** What a proxy is told first: its options, who knows the cluster, and on what to listen. */
+export type Begin = {
+  readonly options: ProxyOptions;
+  /** The descriptor, in its own process, of a bound socket on which it listens; null: it binds the address of its options. */
+  readonly listenFd: number | null;
+} & /** The store, through the link. */
+(
   | {
       readonly kind: 'begin';
-      readonly options: ProxyOptions;
       readonly failover: FailoverConfig;
       readonly viewTtlMs: number | null;
       /** Where the members of this machine keep their things, each in a folder of its name; null: servers are reached by address alone. */
       readonly membersDirectory: string | null;
     }
   /** The servers themselves. */
-  | { readonly kind: 'begin-asking'; readonly options: ProxyOptions; readonly source: ServerSource };
+  | { readonly kind: 'begin-asking'; readonly source: ServerSource }
+);
 
 export type ToProxy =
   | Begin

@@ -1,6 +1,7 @@
 export { exampleFile } from './example.ts';
 export type { Layout } from './machine-files.ts';
 export { runMember, type ServiceContext } from './member-service.ts';
+export { type PassedSocket, takePassedSocket } from './passed-socket.ts';
 export { prepareMachines } from './prepare-machines.ts';
 export { runProxy } from './proxy-service.ts';
 export { runServersProxy, type ServersProxyConfig } from './servers-proxy.ts';

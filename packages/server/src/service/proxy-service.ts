@@ -12,6 +12,7 @@ import type { ServerTls } from '../proxy/server-tls.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import type { ServiceContext } from './member-service.ts';
 import { openStore } from './open-store.ts';
+import { listeningOn, type PassedSocket } from './passed-socket.ts';
 import { pause } from './pause.ts';
 import { ROUTERS, type RouterWord } from './routers.ts';
 import { readTls, type ServiceSettings } from './settings.ts';
@@ -19,8 +20,13 @@ import { readTls, type ServiceSettings } from './settings.ts';
 /** How often a router says how it is, at least; the answer also shows how old its view of the cluster is. */
 const WORD_INTERVAL_MS = 250;
 
+export interface ProxyContext extends ServiceContext {
+  /** The port, where somebody else holds it open; null: it is ours, while we run. */
+  readonly socket: PassedSocket | null;
+}
+
 /** Runs one proxy on this machine until it is stopped. Any number may run; none of them keeps anything. Throws errors of the catalogue. */
-export async function runProxy(config: ServiceSettings, context: ServiceContext, reload: () => ServiceSettings): Promise<void> {
+export async function runProxy(config: ServiceSettings, context: ProxyContext, reload: () => ServiceSettings): Promise<void> {
   const paths = clusterPaths(config.settings.data);
   const secrets = readSecrets(config.secrets);
   for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
@@ -39,13 +45,14 @@ export async function runProxy(config: ServiceSettings, context: ServiceContext,
 }
 
 async function serve(
-  { name, file, settings, viewTtlMs, machineTls }: ServiceSettings,
-  { stop, say, log }: Pick<ServiceContext, 'stop' | 'say' | 'log'>,
+  { name, file, settings: written, viewTtlMs, machineTls }: ServiceSettings,
+  { stop, say, log, socket }: ProxyContext,
   store: EtcdStore,
   routerPassword: string,
   paths: ClusterPaths,
   reload: () => ServiceSettings,
 ): Promise<void> {
+  const settings = listeningOn(written, socket);
   const tls = await tlsMaterial(settings, paths.tls, Date.now());
   const serverTls = (): ServerTls | null => (machineTls ? readTls(machineTls) : null);
   let drained: string | null = null;
@@ -58,6 +65,7 @@ async function serve(
     failover: settings.failover,
     membersDirectory: null,
     viewTtlMs,
+    listenFd: socket?.fd ?? null,
     store,
     logDirectory: paths.log,
     onEvent,
@@ -72,10 +80,10 @@ async function serve(
     proxy.confirmView(performance.now() - store.contactAtMs);
   };
   const routerSettings = new RouterSettings({ settings, port: settings.port, routerPassword, tlsDirectory: paths.tls, serverTls, onEvent });
-  onReload(file, stop, cause => void routerSettings.reload(proxy, () => reload().settings, cause));
+  onReload(file, stop, cause => void routerSettings.reload(proxy, () => listeningOn(reload().settings, socket), cause));
   try {
     await proxy.listening;
-    say(`Proxy ${name} listens on port ${settings.port}.`);
+    say(`Proxy ${name} listens on port ${settings.port}${socket === null ? '' : ', which systemd holds open'}.`);
     while (!stop.aborted) {
       await speak();
       await pause(WORD_INTERVAL_MS, stop);

@@ -30,6 +30,8 @@ export interface ServersProxyConfig {
   readonly passwords: Readonly<Record<string, string>> | null;
   /** Of them, those of routing, proxy and tls, and where to listen. */
   readonly settings: Settings;
+  /** The descriptor of a bound socket on which it listens instead; null: none. */
+  readonly listenFd: number | null;
   /** The configuration file; null: there is none. */
   readonly file: string | null;
 }
@@ -51,7 +53,12 @@ export async function runServersProxy(
   const tell = (message: ToProxy): void => control.send(message);
   const proxy = new Promise<void>((resolve, reject) => {
     control.onMessage(message => hear(message as FromProxy, say, reject));
-    const begin: Begin = { kind: 'begin-asking', options: optionsOf(config, tls, secrets), source: config.source };
+    const begin: Begin = {
+      kind: 'begin-asking',
+      options: optionsOf(config, tls, secrets),
+      listenFd: config.listenFd,
+      source: config.source,
+    };
     start(begin, port2, code => (code === 0 ? resolve() : reject(new UnderstudyError('internal-error', { why: 'the proxy has ended' }))));
   });
   onReload(config.file, stop, () => {
@@ -77,7 +84,7 @@ export async function runServersProxy(
 function start(begin: Begin, port: MessageChannel['port2'], onEnd: (code: number) => void): void {
   const link = portLink(port);
   const slots = workersFor(begin.options);
-  if (slots === 1) serveProxy(begin, link, onlyPlace(), onEnd);
+  if (slots === 1) serveProxy(begin, link, onlyPlace(begin.listenFd), onEnd);
   else void new WorkerHub({ begin, link, slots, program: threadProgram(), exit: onEnd }).start();
 }
 

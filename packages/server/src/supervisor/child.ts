@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type StdioOptions } from 'node:child_process';
 import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Link } from '../store/link.ts';
@@ -12,11 +12,16 @@ const SETTLED_MS = 10_000;
 /** The log is set aside (one generation) at this size, when a child starts. */
 const LOG_LIMIT_BYTES = 8 * 1024 * 1024;
 
+/** Behind the three of every process and the channel to us. */
+export const FIRST_HANDED_FD = 4;
+
 export interface ChildOptions {
   readonly name: string;
   /** Module beside this one's folder, without its extension: `agent/main`. */
   readonly entry: string;
   readonly logFile: string;
+  /** Descriptors of ours that each life of the child has as well, as {@link FIRST_HANDED_FD} and those after it. */
+  readonly handed?: readonly number[];
   /** Called with each new life of the child: hand it its options, serve it its store. */
   readonly onStart: (link: Link, pid: number) => void;
   /** Called when a life has ended by itself, or could not begin. */
@@ -71,9 +76,11 @@ export class Child {
 
   /** Null when there is no process, for which the system has many reasons (no memory, too many processes): `failed` is told, now or soon. */
   #fork(failed: (cause: string) => void): ChildProcess | null {
-    const { path, execArgv } = entryPoint(this.#options.entry);
+    const { entry, handed = [] } = this.#options;
+    const { path, execArgv } = entryPoint(entry);
     try {
-      const child = fork(path, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv, detached: true });
+      const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc', ...handed];
+      const child = fork(path, [], { serialization: 'advanced', stdio, execArgv, detached: true });
       if (child.pid === undefined) {
         child.once('error', error => failed(error.message));
         return null;

@@ -8,7 +8,7 @@ import type { ProxyStats } from '../proxy/ports.ts';
 import { channel, type Link } from '../store/link.ts';
 import { tellAll } from '../store/listeners.ts';
 import { serveStore } from '../store/serve.ts';
-import { Child } from './child.ts';
+import { Child, FIRST_HANDED_FD } from './child.ts';
 import { draft } from './member-process.ts';
 
 const STOP_DEADLINE_MS = 5000;
@@ -20,6 +20,8 @@ export interface ProxyProcessOptions {
   readonly viewTtlMs: number | null;
   /** Where the members of this machine keep their things; null: servers are reached by address alone. */
   readonly membersDirectory: string | null;
+  /** A bound socket of this process on which the proxy listens, in each of its lives; null: it binds its port itself. */
+  readonly listenFd: number | null;
   readonly store: Store;
   readonly logDirectory: string;
   readonly onEvent: (event: EventDraft) => void;
@@ -49,6 +51,7 @@ export class ProxyProcess {
       name: 'proxy',
       entry: 'proxy/main',
       logFile: join(options.logDirectory, 'proxy.log'),
+      handed: options.listenFd === null ? [] : [options.listenFd],
       onStart: link => this.#begin(link),
       onExit: cause => {
         this.#stats = null;
@@ -96,11 +99,12 @@ export class ProxyProcess {
 
   #begin(link: Link): void {
     const { failover, viewTtlMs, membersDirectory, store } = this.#options;
+    const listenFd = this.#options.listenFd === null ? null : FIRST_HANDED_FD;
     const control = channel(link, 'control');
     this.#control = control;
     control.onMessage(message => this.#hear(message as FromProxy));
     // First of all: it tells the proxy how to take the rest.
-    control.send({ kind: 'begin', options: this.#proxy, failover, viewTtlMs, membersDirectory } satisfies ToProxy);
+    control.send({ kind: 'begin', options: this.#proxy, listenFd, failover, viewTtlMs, membersDirectory } satisfies ToProxy);
     serveStore(store, channel(link, 'store'));
     if (this.#watchers.size > 0) control.send({ kind: 'watch', active: true } satisfies ToProxy);
   }

@@ -306,6 +306,7 @@ export class Supervisor {
       failover: settings.failover,
       viewTtlMs: null,
       membersDirectory: paths.members,
+      listenFd: null,
       store,
       logDirectory: paths.log,
       onEvent: event => this.#say(event),

@@ -8,12 +8,18 @@ import type { TlsMaterial } from '../proxy/client-tls.ts';
 import { writeDurably } from '../store/durable-file.ts';
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+/** Whether only this machine itself can connect there. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
+
 const WILDCARD: ReadonlySet<string> = new Set(['0.0.0.0', '::', '*']);
 
 /** What the router shows its clients; null when it offers no TLS. Throws `bad-certificate`. */
 export async function tlsMaterial({ tls, host, cluster }: Settings, directory: string, nowMs: number): Promise<TlsMaterial | null> {
   const { mode, cert, key, clientCa } = tls;
-  const wanted = mode !== 'off' && (mode !== 'auto' || cert !== null || clientCa !== null || !LOOPBACK.test(host));
+  const wanted = mode !== 'off' && (mode !== 'auto' || cert !== null || clientCa !== null || !isLoopback(host));
   if (!wanted) return null;
   const own: CertifiedKey =
     cert !== null && key !== null ? { cert: read(cert), key: read(key) } : await generated(directory, cluster, host, nowMs);

@@ -6,6 +6,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { createProgram } from '../../src/cli/program.ts';
 import type { CommandContext } from '../../src/cli/context.ts';
 import { loadServiceSettings } from '../../src/service/index.ts';
+import { filesOf } from '../../src/service/machine-files.ts';
 import { testDirectory } from '../store/fixture.ts';
 
 const PACKAGING = fileURLToPath(new URL('../../../../packaging/', import.meta.url));
@@ -16,12 +17,23 @@ describe('what is packaged', () => {
   const program = createProgram({ env: {}, cwd: '/' } as CommandContext, () => undefined, '0');
   const commands = program.commands.map(command => command.name());
 
-  test.each(readdirSync(join(PACKAGING, 'systemd')))('the unit %s runs a program with a file that init writes', unit => {
+  const services = readdirSync(join(PACKAGING, 'systemd')).filter(unit => unit.endsWith('.service'));
+  test.each(services)('the unit %s runs a program with a file that init writes', unit => {
     const start = /^ExecStart=(.+)$/m.exec(read(`systemd/${unit}`))![1]!;
     expect(start).toMatch(/ \/etc\/understudy\/(etcd|member|proxy)\.yaml$/);
     const understudy = /understudy (\w+) --config/.exec(start)?.[1];
     if (understudy !== undefined) expect(commands).toContain(understudy);
     expect(read(`systemd/${unit}`)).toMatch(/^WorkingDirectory=\/etc\/understudy$/m);
+  });
+
+  test('the port that systemd holds open for a proxy is the one that init writes, and its service brings it along', () => {
+    const socket = read('systemd/understudy-proxy.socket');
+    const layout = { cluster: 'main', etcd: [], members: [], proxies: ['10.0.0.1'], dataDirectory: '/d', provider: 'embedded' } as const;
+    const { port } = parse(filesOf(layout, '10.0.0.1').get('proxy.yaml')!) as { port: number };
+    expect(socket.match(/^ListenStream=.*$/gm)).toEqual([`ListenStream=${port}`]);
+    const service = read('systemd/understudy-proxy.service');
+    expect(service).toMatch(/^Requires=understudy-proxy\.socket$/m);
+    expect(service).toMatch(/^Also=understudy-proxy\.socket$/m);
   });
 
   test('the image runs nothing as root, and from no moving base', () => {

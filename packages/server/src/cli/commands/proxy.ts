@@ -1,6 +1,14 @@
-import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
+import { EXIT, type ExitCode, type Settings, UnderstudyError } from '@understudy/core/cluster';
 import type { ServerSource } from '../../proxy/messages.ts';
-import { runProxy, runServersProxy, type ServersProxyConfig, type ServiceSettings, SETUP_SQL } from '../../service/index.ts';
+import {
+  type PassedSocket,
+  runProxy,
+  runServersProxy,
+  type ServersProxyConfig,
+  type ServiceSettings,
+  SETUP_SQL,
+  takePassedSocket,
+} from '../../service/index.ts';
 import { choosePort } from '../../supervisor/ports.ts';
 import type { CommandContext } from '../context.ts';
 import { type ProxyCommandOptions, serverSource, serversProxySettings } from '../servers-options.ts';
@@ -22,16 +30,31 @@ export async function run(context: CommandContext, options: ProxyCommandOptions)
   }
   const load = (): ServiceSettings => serviceSettings(context, options, 'proxy');
   const settings = load();
-  await runProxy(settings, serviceContext(context, settings, 'proxy'), load);
+  const socket = takePassedSocket(process.env, process.pid);
+  await runProxy(settings, { ...serviceContext(context, settings, 'proxy'), socket }, load);
   return EXIT.ok;
 }
 
 async function inFrontOf(source: ServerSource, context: CommandContext, options: ProxyCommandOptions): Promise<ExitCode> {
   const { config, loaded } = serversProxySettings(context, options, source);
-  const { host, port } = config.settings;
-  const chosen = await choosePort(host, { port, explicit: loaded.sources.has('port'), flag: '--port' }, new Set());
-  const at = (next: ServersProxyConfig): ServersProxyConfig => ({ ...next, settings: { ...next.settings, port: chosen } });
+  const socket = takePassedSocket(process.env, process.pid);
+  const { host, port } = await addressOf(socket, config.settings, loaded.sources.has('port'));
+  const at = (next: ServersProxyConfig): ServersProxyConfig => ({
+    ...next,
+    listenFd: socket?.fd ?? null,
+    settings: { ...next.settings, host, port },
+  });
   const reload = (): ServersProxyConfig => at(serversProxySettings(context, options, source).config);
-  await runServersProxy(at(config), serviceContext(context, { settings: config.settings, name: `${host}:${chosen}` }, 'proxy'), reload);
+  await runServersProxy(at(config), serviceContext(context, { settings: config.settings, name: `${host}:${port}` }, 'proxy'), reload);
   return EXIT.ok;
+}
+
+/** Where it will listen: a socket that is passed is where it is. Throws `port-taken`, `no-free-port`, `bad-option`. */
+async function addressOf(
+  socket: PassedSocket | null,
+  { host, port }: Pick<Settings, 'host' | 'port'>,
+  explicit: boolean,
+): Promise<{ readonly host: string; readonly port: number }> {
+  if (socket !== null) return socket;
+  return { host, port: await choosePort(host, { port, explicit, flag: '--port' }, new Set()) };
 }

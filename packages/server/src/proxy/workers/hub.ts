@@ -83,8 +83,9 @@ export class WorkerHub {
 
   async start(): Promise<void> {
     const { host, port } = this.#options;
+    const { listenFd } = this.#begin;
     try {
-      this.#socket = await ListeningSocket.bind(host, port);
+      this.#socket = listenFd === null ? await ListeningSocket.bind(host, port) : ListeningSocket.adopt(listenFd);
       const descriptors = await this.#socket.descriptors(this.#slots);
       descriptors.forEach((fd, slot) => this.#startWorker(slot, fd));
       this.#reporting = setInterval(() => this.#tellStats(), STATS_INTERVAL_MS);

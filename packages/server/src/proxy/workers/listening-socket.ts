@@ -1,17 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
-import net, { isIP } from 'node:net';
-import { getSystemErrorName } from 'node:util';
-
-/** A socket of the operating system that is bound but does not listen, as node:cluster makes them for its own workers. */
-interface BoundHandle {
-  readonly fd: number;
-  /** Fills in the address, or tells what went wrong when it was bound: a negative number of the system's. */
-  getsockname(into: object): number;
-  close(): void;
-}
-
-type CreateHandle = (address: string, port: number, family: 4 | 6, fd?: number, flags?: number) => BoundHandle | number;
+import { isIP, type Server } from 'node:net';
+import { bindHandle, type BoundHandle, openHandle } from './bound-handle.ts';
 
 const DUPLICATE_LIMIT_MS = 10_000;
 /** Sends back every handle that it is sent: the kernel gives each copy a descriptor of its own. */
@@ -33,15 +23,14 @@ export class ListeningSocket {
   /** Rejects when the port is taken. */
   static async bind(host: string, port: number): Promise<ListeningSocket> {
     const { address, family } = isIP(host) > 0 ? { address: host, family: isIP(host) } : await lookup(host);
-    const create = (net as unknown as { _createServerHandle?: CreateHandle })._createServerHandle;
-    if (create === undefined) throw new Error('this release of Node.js cannot share a port among threads: set proxy.workers to 1');
-    const made = create(address, port, family === 6 ? 6 : 4);
-    const failure = typeof made === 'number' ? made : made.getsockname({});
-    if (typeof made === 'number' || failure !== 0) {
-      throw new Error(`the router cannot listen on port ${port} of ${host}: ${getSystemErrorName(failure)}`);
-    }
-    if (made.fd < 0) throw new Error('this system cannot share a port among threads: set proxy.workers to 1');
-    return new ListeningSocket(made);
+    const handle = bindHandle(address, port, family === 6 ? 6 : 4);
+    if (handle.fd < 0) throw new Error('this system cannot share a port among threads: set proxy.workers to 1');
+    return new ListeningSocket(handle);
+  }
+
+  /** One that this process was handed. Throws when the descriptor is none. */
+  static adopt(fd: number): ListeningSocket {
+    return new ListeningSocket(openHandle(fd).handle);
   }
 
   /** Descriptors to listen on, each of them for one thread to keep. */
@@ -77,6 +66,6 @@ function duplicates(child: ChildProcess, handle: BoundHandle, count: number): Pr
       clearTimeout(timer);
       resolve(made);
     });
-    for (let i = 0; i < count; i++) child.send(i, handle as unknown as net.Server, error => error && fail(error));
+    for (let i = 0; i < count; i++) child.send(i, handle as unknown as Server, error => error && fail(error));
   });
 }

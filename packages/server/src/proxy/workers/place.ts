@@ -47,12 +47,12 @@ export interface Place {
   tell(news: News): void;
 }
 
-/** The place of a proxy that is its only worker. */
-export function onlyPlace(): Place {
+/** The place of a proxy that is its only worker, on a bound socket that it was handed, if it was. */
+export function onlyPlace(listenFd: number | null = null): Place {
   return {
     slot: 0,
     slots: 1,
-    listenFd: null,
+    listenFd,
     commits: SharedCommits.memory(),
     clients: new SharedCounts(SharedCounts.memory(1)),
     join: () => undefined,

@@ -4,6 +4,7 @@ import { DEFAULT_FAILOVER } from '@understudy/core/cluster';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { FromProxy, ToProxy } from '../../../src/proxy/messages.ts';
 import { DEFAULT_PROXY_OPTIONS } from '../../../src/proxy/options.ts';
+import { type BoundAddress, bindHandle } from '../../../src/proxy/workers/bound-handle.ts';
 import { WorkerHub } from '../../../src/proxy/workers/hub.ts';
 import type { Envelope, Link } from '../../../src/store/link.ts';
 
@@ -16,7 +17,7 @@ class Supervised {
   readonly #waiting = new Set<() => void>();
   readonly #sockets: Socket[] = [];
 
-  constructor(slots: number, port = 0) {
+  constructor(slots: number, port = 0, listenFd: number | null = null) {
     let exit = (_code: number): void => undefined;
     this.exited = new Promise(resolve => {
       exit = resolve;
@@ -31,7 +32,7 @@ class Supervised {
       onClose: () => undefined,
     };
     const options = { ...DEFAULT_PROXY_OPTIONS, port, router: { user: 'r', password: 'p', database: 'd' } };
-    const begin = { kind: 'begin', options, failover: DEFAULT_FAILOVER, viewTtlMs: null, membersDirectory: null } as const;
+    const begin = { kind: 'begin', options, listenFd, failover: DEFAULT_FAILOVER, viewTtlMs: null, membersDirectory: null } as const;
     void new WorkerHub({ begin, link, slots, program: new URL('./worker-program.mjs', import.meta.url), exit }).start();
   }
 
@@ -106,6 +107,17 @@ describe('the hub of several workers', () => {
     const slots = new Set<number>();
     while (slots.size < 3) slots.add((await on.client()).slot);
     expect(on.heard.filter(said => said.kind === 'listening')).toHaveLength(1);
+  });
+
+  it('listens on a port that it was handed', async () => {
+    const handed = bindHandle('127.0.0.1', 0, 4);
+    const at: Partial<BoundAddress> = {};
+    handed.getsockname(at);
+    on = new Supervised(2, 0, handed.fd);
+    await on.listening();
+    expect(on.port).toBe(at.port);
+    await on.clientOf(0);
+    await on.clientOf(1);
   });
 
   it('a worker that dies takes its own clients with it, nobody else, and comes back', async () => {
