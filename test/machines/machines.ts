@@ -3,6 +3,7 @@ import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterEvent } from '../../packages/core/src/cluster/events.ts';
 import type { HistoryAnswer, StatusDocument } from '../../packages/server/src/api/types.ts';
+import { fetchTrusting } from '../../packages/server/src/cli/https-fetch.ts';
 import { BIN } from '../support/cluster.ts';
 import { type Outcome, outcomeOf, run } from '../support/program.ts';
 import { until } from '../support/wait.ts';
@@ -75,25 +76,26 @@ export class Machines {
 
   /** `understudy …` against the API of a member. */
   command(member: number, ...args: string[]): ReturnType<typeof run> {
-    const env = { UNDERSTUDY_TOKEN: this.#token, NODE_EXTRA_CA_CERTS: join(this.#files(this.members[member]!), 'ca.crt'), NO_COLOR: '1' };
+    const ca = join(this.#files(this.members[member]!), 'ca.crt');
+    const env = { UNDERSTUDY_TOKEN: this.#token, UNDERSTUDY_CA: ca, NODE_EXTRA_CA_CERTS: ca, NO_COLOR: '1' };
     return run(process.execPath, [BIN, ...args, '--url', this.#api(member)], { env, limitMs: 120_000 });
   }
 
   /** The status as the member of that number tells it; null when it does not answer. */
   async status(member: number): Promise<StatusDocument | null> {
-    const answer = await fetch(`${this.#api(member)}/status`, { signal: AbortSignal.timeout(1000) });
+    const answer = await this.#get(member, '/status', 1000);
     return answer.ok ? ((await answer.json()) as StatusDocument) : null;
   }
 
   /** What the member of that number has in its log. */
   async events(member: number): Promise<readonly ClusterEvent[]> {
-    const answer = await fetch(`${this.#api(member)}/events?limit=1000`);
+    const answer = await this.#get(member, '/events?limit=1000', 5000);
     return ((await answer.json()) as { events: readonly ClusterEvent[] }).events;
   }
 
   /** As the first member that answers has it. */
   async history(): Promise<HistoryAnswer['terms']> {
-    const asked = [0, 1, 2].map(member => fetch(`${this.#api(member)}/history`, { signal: AbortSignal.timeout(5000) }));
+    const asked = [0, 1, 2].map(member => this.#get(member, '/history', 5000));
     const answer = await Promise.any(asked);
     return ((await answer.json()) as HistoryAnswer).terms;
   }
@@ -223,8 +225,12 @@ export class Machines {
     return join(this.network.directory, 'machines', address);
   }
 
+  #get(member: number, path: string, timeoutMs: number): Promise<Response> {
+    return fetchTrusting(this.authority)(`${this.#api(member)}${path}`, { headers: {}, signal: AbortSignal.timeout(timeoutMs) });
+  }
+
   #api(member: number): string {
-    return `http://${this.members[member]}:8008`;
+    return `https://${this.members[member]}:8008`;
   }
 }
 

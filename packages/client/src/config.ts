@@ -2,6 +2,7 @@ import { type Address, addressName, DEFAULT_PORT, readAddress, type ReadPolicy, 
 import type { ConsistencyWish } from '@understudy/core/sql';
 import pg from 'pg';
 import { parse as parseConnectionString } from 'pg-connection-string';
+import type { ApiTransport } from './topology/http.ts';
 import { clusterOf } from './clusters.ts';
 import type { PoolConfig, RoutingConfig } from './options.ts';
 
@@ -9,7 +10,7 @@ import type { PoolConfig, RoutingConfig } from './options.ts';
 export type SourceConfig =
   | { readonly kind: 'ask-servers'; readonly addresses: readonly Address[] }
   | { readonly kind: 'patroni'; readonly apis: readonly Address[] }
-  | { readonly kind: 'understudy'; readonly apis: readonly Address[] };
+  | { readonly kind: 'understudy'; readonly apis: readonly Address[]; readonly transport: ApiTransport };
 
 /** All that a router needs, with the defaults filled in. */
 export interface RouterConfig {
@@ -68,7 +69,7 @@ export function routerConfig(config: PoolConfig): RouterConfig {
   const given = <K extends keyof RoutingConfig>(key: K): RoutingConfig[K] | undefined => config[key] ?? known?.[key];
   const extra = (given('servers') ?? []).map(text => readAddress(text));
   return {
-    source: sourceOf(scheme, [...addresses, ...extra]),
+    source: sourceOf(scheme, [...addresses, ...extra], base),
     base,
     consistency: given('consistency') ?? 'strong',
     maxLagMs: given('maxLagMs') ?? 1_000,
@@ -95,20 +96,44 @@ export function connectionConfig(base: pg.ClientConfig, { host, port }: Address)
   return { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ...base, host, port };
 }
 
-function sourceOf(scheme: string, addresses: readonly Address[]): SourceConfig {
+function sourceOf(scheme: Scheme, addresses: readonly Address[], base: pg.ClientConfig): SourceConfig {
   const unique = [...new Map(addresses.map(address => [addressName(address), address])).values()];
-  if (scheme === 'understudy') return { kind: 'understudy', apis: unique };
-  if (scheme === 'patroni') return { kind: 'patroni', apis: unique };
-  return { kind: 'ask-servers', addresses: unique };
+  switch (scheme) {
+    case 'understudy':
+      return { kind: 'understudy', apis: unique, transport: { kind: 'http' } };
+    case 'understudy+https':
+      return { kind: 'understudy', apis: unique, transport: { kind: 'https', ca: authorityOf(base) } };
+    case 'patroni':
+      return { kind: 'patroni', apis: unique };
+    case 'postgres':
+      return { kind: 'ask-servers', addresses: unique };
+    default:
+      return scheme satisfies never;
+  }
+}
+
+/** One authority has certified servers and API of a cluster. */
+function authorityOf({ ssl }: pg.ClientConfig): string | null {
+  const ca = typeof ssl === 'object' ? ssl.ca : undefined;
+  return ca === undefined ? null : [ca].flat().map(String).join('\n');
+}
+
+type ApiScheme = 'understudy' | 'understudy+https' | 'patroni';
+type Scheme = ApiScheme | 'postgres';
+
+const API_SCHEMES: readonly string[] = ['understudy', 'understudy+https', 'patroni'] satisfies ApiScheme[];
+
+function isApiScheme(scheme: string): scheme is ApiScheme {
+  return API_SCHEMES.includes(scheme);
 }
 
 interface Connection {
-  readonly scheme: string;
+  readonly scheme: Scheme;
   readonly addresses: readonly Address[];
   readonly base: pg.ClientConfig;
 }
 
-/** `postgres://user@host1,host2:5433/db`, `understudy://…` and `patroni://…` besides all that pg takes. */
+/** `postgres://user@host1,host2:5433/db`, `understudy://…`, `understudy+https://…` and `patroni://…` besides all that pg takes. */
 function readConnection(config: PoolConfig): Connection {
   const own = Object.fromEntries(Object.entries(config).filter(([key]) => !OWN_KEYS.has(key) && !POOL_KEYS.has(key))) as pg.ClientConfig;
   // pg hides it from enumeration in the options of a pool.
@@ -116,7 +141,7 @@ function readConnection(config: PoolConfig): Connection {
   const parts = URL_PARTS.exec(config.connectionString ?? '');
   if (!parts?.[3]) return { scheme: 'postgres', ...oneServer(own) };
   const [, scheme = '', login, hosts, rest = ''] = parts;
-  const isApi = scheme === 'understudy' || scheme === 'patroni';
+  const isApi = isApiScheme(scheme);
   const addresses = hosts.split(',').map(text => readAddress(text, isApi ? DEFAULT_API_PORT : DEFAULT_PORT));
   const { connectionString: _text, ...others } = own;
   const single = `postgres://${login === undefined ? '' : `${login}@`}server${rest}`;

@@ -49,7 +49,7 @@ export class Router {
     const { source } = config;
     const asked = source.kind === 'understudy' ? null : new AskedTopology(source.kind === 'patroni' ? [] : source.addresses, this.#askAll);
     this.#asked = asked;
-    if (source.kind === 'understudy') this.#source = new ClusterFeed(source.apis);
+    if (source.kind === 'understudy') this.#source = new ClusterFeed(source.apis, source.transport);
     else if (source.kind === 'patroni' && asked) this.#source = new PatroniFeed(source.apis, asked, addresses => this.#watch(addresses));
     else this.#source = asked as AskedTopology;
     this.#topology = this.#source.current();

@@ -1,6 +1,6 @@
 import { parseLsn } from '@understudy/core/cluster';
 import { type Address, NOTHING_FOUND, type Topology } from '@understudy/core/routing';
-import { getJson } from './http.ts';
+import { type ApiTransport, getJson } from './http.ts';
 import type { TopologySource } from './source.ts';
 
 /** The API answers at the next change, or after so long. */
@@ -13,14 +13,16 @@ const FIRST_ANSWER_MS = 2_000;
 /** The topology of an Understudy cluster as it tells it itself: GET /topology, which answers when something has changed. */
 export class ClusterFeed implements TopologySource {
   readonly #apis: readonly Address[];
+  readonly #transport: ApiTransport;
   readonly #listeners: Set<(topology: Topology) => void> = new Set();
   readonly #abort: AbortController = new AbortController();
   #topology: Topology = NOTHING_FOUND;
   #version = '';
   #api = 0;
 
-  constructor(apis: readonly Address[]) {
+  constructor(apis: readonly Address[], transport: ApiTransport) {
     this.#apis = apis;
+    this.#transport = transport;
   }
 
   current(): Topology {
@@ -67,7 +69,7 @@ export class ClusterFeed implements TopologySource {
   async #ask(): Promise<void> {
     const query = this.#version === '' ? '' : `?after=${encodeURIComponent(this.#version)}&wait=${LONG_POLL_MS}`;
     const api = this.#apis[this.#api] as Address;
-    const answer = (await getJson(api, `/topology${query}`, ANSWER_TIMEOUT_MS, this.#abort.signal)) as Answer;
+    const answer = (await getJson(api, `/topology${query}`, ANSWER_TIMEOUT_MS, this.#transport, this.#abort.signal)) as Answer;
     if (answer.version === this.#version) return;
     this.#version = answer.version;
     this.#topology = readTopology(answer.topology);

@@ -1,12 +1,24 @@
-import { get } from 'node:http';
+import { get as getPlain } from 'node:http';
+import { get as getEncrypted } from 'node:https';
 import { type Address, addressName } from '@understudy/core/routing';
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
+/** How an API is asked: plain HTTP, or HTTPS with the authorities (in PEM) whose certificates are believed; none named: those that Node.js trusts. */
+export type ApiTransport = { readonly kind: 'http' } | { readonly kind: 'https'; readonly ca: string | null };
+
 /** GET of a JSON answer that keeps no process alive. Rejects unless the status is 200. */
-export function getJson({ host, port }: Address, path: string, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
+export function getJson(
+  { host, port }: Address,
+  path: string,
+  timeoutMs: number,
+  transport: ApiTransport,
+  signal?: AbortSignal,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const request = get({ host, port, path, timeout: timeoutMs, ...(signal ? { signal } : {}) }, response => {
+    const get = transport.kind === 'https' ? getEncrypted : getPlain;
+    const trust = transport.kind === 'https' && transport.ca !== null ? { ca: transport.ca } : {};
+    const request = get({ host, port, path, timeout: timeoutMs, ...trust, ...(signal ? { signal } : {}) }, response => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {

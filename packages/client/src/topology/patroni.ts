@@ -53,7 +53,7 @@ export class PatroniFeed implements TopologySource {
   async #look(): Promise<void> {
     for (const api of this.#apis) {
       try {
-        const addresses = patroniMembers(await getJson(api, '/cluster', ANSWER_TIMEOUT_MS));
+        const addresses = patroniMembers(await getJson(api, '/cluster', ANSWER_TIMEOUT_MS, { kind: 'http' }));
         if (addresses.length === 0) continue;
         this.#take(addresses);
         return;

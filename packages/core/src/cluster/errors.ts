@@ -143,6 +143,11 @@ export const ERRORS = {
     action: 'Is the cluster running? See `understudy up`.',
     exit: 'noPrimary',
   },
+  'api-untrusted': {
+    message: 'The certificate of {url} is not trusted: {why}.',
+    action: 'Name the authority of its cluster with --ca FILE or in UNDERSTUDY_CA: the `ca.crt` that `understudy init` wrote.',
+    exit: 'error',
+  },
   'api-refused': {
     message: 'The server refused: {why}.',
     action: 'Operations need the token of the data directory; pass --data or set UNDERSTUDY_TOKEN.',

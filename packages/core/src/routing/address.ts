@@ -7,7 +7,7 @@ export interface Address {
 /** PostgreSQL's port. */
 export const DEFAULT_PORT = 5432;
 /** Scheme, login, hosts and the rest of a connection string that may name several hosts. */
-export const URL_PARTS: RegExp = /^([a-z]+):\/\/(?:([^@/?#]*)@)?([^/?#]*)(.*)$/s;
+export const URL_PARTS: RegExp = /^([a-z]+(?:\+[a-z]+)?):\/\/(?:([^@/?#]*)@)?([^/?#]*)(.*)$/s;
 
 const MAX_PORT = 65_535;
 

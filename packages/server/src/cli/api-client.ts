@@ -2,6 +2,7 @@ import { ERRORS, type ClusterEvent, type ErrorCode, UnderstudyError } from '@und
 import type { OperationResult } from '../api/facade.ts';
 import type { ErrorAnswer, EventsAnswer, PlanAnswer, StatusDocument, TourChapter, TourDocument, UrlAnswer } from '../api/types.ts';
 import { messageOf } from './failure.ts';
+import { type Fetch, type FetchInit, fetchTrusting } from './https-fetch.ts';
 
 export type UrlRole = 'router' | 'primary' | 'replica';
 
@@ -15,9 +16,13 @@ export class ApiClient {
   readonly url: string;
   readonly #token: string | null;
 
-  constructor(url: string, token: string | null) {
+  readonly #fetch: Fetch;
+
+  /** `ca`: the authority, in PEM, whose certificate it must show; null: one that the system trusts. */
+  constructor(url: string, token: string | null, ca: string | null = null) {
     this.url = url.replace(/\/+$/, '');
     this.#token = token;
+    this.#fetch = ca === null ? fetch : fetchTrusting(ca);
   }
 
   async status(): Promise<StatusDocument> {
@@ -73,17 +78,26 @@ export class ApiClient {
     return await answer.json();
   }
 
-  async #ask(path: string, init: RequestInit): Promise<Response> {
+  async #ask(path: string, init: Omit<FetchInit, 'headers'> & Partial<FetchInit>): Promise<Response> {
     const authorization: Record<string, string> = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
     let answer: Response;
     try {
-      answer = await fetch(`${this.url}${path}`, { ...init, headers: { ...(init.headers as Record<string, string>), ...authorization } });
+      answer = await this.#fetch(`${this.url}${path}`, { ...init, headers: { ...init.headers, ...authorization } });
     } catch (error) {
+      if (isDistrust(error)) throw new UnderstudyError('api-untrusted', { url: this.url, why: reasonOf(error) }, { cause: error });
       throw new UnderstudyError('api-unreachable', { url: this.url, why: reasonOf(error) }, { cause: error });
     }
     if (answer.ok) return answer;
     throw await refusalOf(answer);
   }
+}
+
+/** Why a certificate is refused: OpenSSL's reasons, as Node.js has them. */
+const DISTRUST = /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_.*|CERT_.*|ERR_TLS_CERT_ALTNAME_INVALID)$/;
+
+function isDistrust(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return DISTRUST.test((cause as NodeJS.ErrnoException).code ?? '');
 }
 
 /** fetch says only "fetch failed"; the reason is below it. */

@@ -15,5 +15,6 @@ export interface CommandContext {
 export interface TargetOptions {
   readonly data?: string;
   readonly url?: string;
+  readonly ca?: string;
   readonly json?: boolean;
 }

@@ -52,7 +52,8 @@ function operands(command: Command): Record<string, unknown> {
 function withTarget(command: Command): Command {
   return command
     .option('--data <dir>', 'directory of the cluster (default: ./understudy-data)')
-    .option('--url <url>', 'HTTP API of a cluster elsewhere, e.g. http://127.0.0.1:8008; operations need UNDERSTUDY_TOKEN')
+    .option('--url <url>', 'HTTP API of a cluster elsewhere, e.g. https://10.0.0.1:8008; operations need UNDERSTUDY_TOKEN')
+    .option('--ca <file>', 'authority, in PEM, of the certificate that the API at --url shows (default: UNDERSTUDY_CA)')
     .option('--json', 'machine-readable output on stdout; errors as one JSON line on stderr');
 }
 
@@ -86,8 +87,11 @@ function addLifecycle(program: Command, define: Define): void {
 
 /** These work on a directory of this machine only. */
 function hideUrl(command: Command): void {
-  const url = command.options.find(option => option.long === '--url');
-  if (url) url.hidden = true;
+  for (const option of command.options) if (isRemote(option)) option.hidden = true;
+}
+
+function isRemote({ long }: Option): boolean {
+  return long === '--url' || long === '--ca';
 }
 
 function addLooking(program: Command, define: Define): void {
@@ -220,7 +224,7 @@ function addMachines(program: Command, define: Define): void {
     .option('--data-dir <dir>', 'where data goes on each machine', '/var/lib/understudy')
     .option('--provider <name>', 'where PostgreSQL comes from: embedded or system', 'embedded')
     .option('--renew', 'keep the authority and the secrets, and issue new certificates');
-  for (const option of init.options) if (option.long === '--url' || option.long === '--data') option.hidden = true;
+  hideTarget(init);
   const config = program.command('config').description('Print configuration files.');
   define(config, 'example', 'Print a commented configuration file.', () => import('./commands/config-example.ts')).addOption(
     new Option('--kind <kind>', 'for what').choices(['up', 'member', 'proxy']).default('up'),
@@ -250,7 +254,7 @@ function addBackups(program: Command, define: Define): void {
 
 /** These work on files only. */
 function hideTarget(command: Command): void {
-  for (const option of command.options) if (option.long === '--url' || option.long === '--data') option.hidden = true;
+  for (const option of command.options) if (isRemote(option) || option.long === '--data') option.hidden = true;
 }
 
 function addHelpers(program: Command, define: Define): void {

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { UnderstudyError } from '@understudy/core/cluster';
 import type { LoadedSettings } from '../settings/load.ts';
 import { loadSettings } from '../settings/load.ts';
@@ -37,7 +38,11 @@ function targetSettings(context: CommandContext, options: TargetOptions, command
 /** The API of the cluster that is meant. Throws `no-cluster` or `not-running` when there is nobody to ask. */
 export async function connect(context: CommandContext, options: TargetOptions, command: string): Promise<ApiClient> {
   const url = options.url ?? (options.data === undefined ? context.env['UNDERSTUDY_URL'] : undefined);
-  if (url) return new ApiClient(checkedUrl(url, command), context.env['UNDERSTUDY_TOKEN'] ?? null);
+  if (url) {
+    const ca = options.ca ?? context.env['UNDERSTUDY_CA'];
+    const authority = ca ? readAuthority(resolve(context.cwd, ca), command) : null;
+    return new ApiClient(checkedUrl(url, command), context.env['UNDERSTUDY_TOKEN'] ?? null, authority);
+  }
   const cluster = await findLocalCluster(context, options, command);
   return clientOf(cluster);
 }
@@ -45,14 +50,26 @@ export async function connect(context: CommandContext, options: TargetOptions, c
 /** Throws `no-cluster` or `not-running`. */
 export function clientOf(cluster: LocalCluster): ApiClient {
   const { paths, runtime } = cluster;
-  if (runtime) return new ApiClient(apiUrl(runtime), runtime.token);
+  if (runtime) {
+    const { ca } = runtime.http;
+    return new ApiClient(apiUrl(runtime), runtime.token, ca === undefined ? null : readAuthority(ca, 'status'));
+  }
   throw new UnderstudyError(existsSync(paths.marker) ? 'not-running' : 'no-cluster', { path: paths.root });
 }
 
 /** An API that listens everywhere is asked on this machine. */
 export function apiUrl({ http }: RuntimeInfo): string {
   const host = http.host === '0.0.0.0' ? '127.0.0.1' : http.host === '::' ? '::1' : http.host;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
+  return `${http.ca === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
+}
+
+/** The certificate of the authority that the API's own must be of. */
+function readAuthority(path: string, command: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UnderstudyError('bad-option', { option: '--ca', why: (error as Error).message, command }, { cause: error });
+  }
 }
 
 function checkedUrl(text: string, command: string): string {

@@ -7,6 +7,10 @@ const NOT_MEMBER = /^(port|replicas|consistency|logLevel|logFormat|routing\.|pro
 const NOT_PROXY =
   /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|logFormat|cluster$|data$|host$)/;
 
+const API_TLS = `# The API as HTTPS, with the certificate of machineTls; off: plain HTTP.
+httpTls: machine
+`;
+
 const SERVICE = (kind: 'member' | 'proxy'): string => `# A ${kind} of a cluster on several machines. Paths count from this file's directory.
 # Name of the cluster, the same in all files.
 cluster: main
@@ -23,7 +27,7 @@ machineTls:
   ca: ca.crt
   cert: machine.crt
   key: machine.key
-etcd:
+${kind === 'member' ? API_TLS : ''}etcd:
   # Every node; the one that failed last is asked last.
   endpoints: ["https://10.0.0.1:2379", "https://10.0.0.2:2379", "https://10.0.0.3:2379"]
   ca: ca.crt

@@ -63,6 +63,7 @@ function memberFile(layout: Layout, address: string, name: string): string {
     memberPort: 5433,
     httpHost: address,
     httpPort: 8008,
+    httpTls: 'machine',
     provider: layout.provider,
   });
 }

@@ -23,10 +23,11 @@ import { ServerSettings } from '../supervisor/server-settings.ts';
 import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
 import { describeAlarm, statusDocument, unreachableMs } from '../supervisor/status.ts';
 import { traceSettings } from '../telemetry/settings.ts';
+import { apiTls, followApiCertificate } from './api-certificate.ts';
 import { join, joined, specOf } from './membership.ts';
 import { openStore } from './open-store.ts';
 import { NEWS, Routers, ROUTERS } from './routers.ts';
-import type { ServiceSettings } from './settings.ts';
+import type { ServiceSettings, TlsFiles } from './settings.ts';
 
 /** How long PostgreSQL gets to shut down cleanly when the service stops. */
 const SHUTDOWN_DEADLINE_MS = 20_000;
@@ -241,16 +242,27 @@ class MemberService {
     });
   }
 
+  /** Null: the API is plain HTTP. */
+  get #apiFiles(): TlsFiles | null {
+    return this.#config.httpTls === 'machine' ? this.#config.machineTls : null;
+  }
+
   async #startApi(): Promise<ApiServer> {
     const { paths, secrets } = this.#parts;
     const { settings } = this.#config;
     const { version } = this.#context;
     const options = { host: settings.httpHost, dashboardDirectory: dashboardDirectory(), version, member: this.#config.name };
     const app = createApi(this.#operator, options);
-    const api = await serveApi(app, { host: settings.httpHost, port: settings.httpPort });
+    const files = this.#apiFiles;
+    const tls = files && apiTls(files);
+    const api = await serveApi(app, { host: settings.httpHost, port: settings.httpPort }, tls);
+    if (files && tls) {
+      const unfollow = followApiCertificate(api, files, tls, message => this.#context.log.warn(message));
+      this.#context.stop.addEventListener('abort', unfollow, { once: true });
+    }
     writeRuntime(paths.runtime, {
       pid: process.pid,
-      http: { host: settings.httpHost, port: api.port },
+      http: { host: settings.httpHost, port: api.port, ...(files ? { ca: files.ca } : {}) },
       router: { host: settings.host, port: settings.port },
       token: secrets.token,
       startedAtMs: Date.now(),
@@ -278,13 +290,14 @@ class MemberService {
     const { state } = store.current;
     const nowMs = monotonicMs();
     const pid = this.#member?.pid ?? null;
+    const scheme = this.#apiFiles ? 'https' : 'http';
     return statusDocument({
       state,
       topology: this.#topology(),
       reports: this.#hearing.aged(nowMs),
       agentPids: new Map(pid === null ? [] : [[name, pid]]),
       router: this.#routers.status,
-      endpoints: { router: this.#operator.url('router'), http: `http://${authority(settings.httpHost, settings.httpPort)}` },
+      endpoints: { router: this.#operator.url('router'), http: `${scheme}://${authority(settings.httpHost, settings.httpPort)}` },
       lag: this.#lag,
       nowMs,
       unreachableMs: unreachableMs(settings),

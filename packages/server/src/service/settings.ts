@@ -29,6 +29,7 @@ const schema = z.strictObject({
     passwordFile: path.optional(),
   }),
   machineTls: z.strictObject({ ca: path, cert: path, key: path }).optional(),
+  httpTls: z.enum(['off', 'machine'], 'must be off or machine').default('off'),
   viewTtlMs: z.number().int().min(100).max(3_600_000).default(2000),
   priority: z.number().int().min(0).max(1000).default(100),
   nofailover: z.boolean().default(false),
@@ -54,6 +55,8 @@ export interface ServiceSettings {
   readonly etcd: EtcdStoreOptions;
   /** Between the machines, where `tls` of the settings is between clients and a router. Null: nothing there is encrypted. */
   readonly machineTls: TlsFiles | null;
+  /** Of the API: `machine` shows the certificate of `machineTls`; `off` is plain HTTP. */
+  readonly httpTls: 'off' | 'machine';
   /** A router that has not been able to confirm its view for this long stops `strong` reads. */
   readonly viewTtlMs: number;
   readonly priority: number;
@@ -82,6 +85,8 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
   }
   if (parsed.data.follows === parsed.data.name)
     throw new UnderstudyError('bad-config', { path: file, why: 'follows names this member itself' });
+  if (parsed.data.httpTls === 'machine' && !parsed.data.machineTls)
+    throw new UnderstudyError('bad-config', { path: file, why: 'httpTls is machine, but machineTls names no certificate' });
   const { secrets, etcd, machineTls, readWeight, ...rest } = parsed.data;
   const at = (text: string): string => resolve(dirname(file), text);
   return {

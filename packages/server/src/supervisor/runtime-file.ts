@@ -4,7 +4,12 @@ import { writeDurably } from '../store/durable-file.ts';
 /** How a command reaches the running supervisor. */
 export interface RuntimeInfo {
   readonly pid: number;
-  readonly http: { readonly host: string; readonly port: number };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** The certificate of its authority, a file; not there: it is plain HTTP. */
+    readonly ca?: string;
+  };
   readonly router: { readonly host: string; readonly port: number };
   readonly token: string;
   readonly startedAtMs: number;

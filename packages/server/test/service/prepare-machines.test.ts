@@ -40,6 +40,7 @@ test('its files are taken by the services, which agree on the cluster', async ()
   await prepareMachines(directory, LAYOUT, 'new');
   const member = loadServiceSettings(join(directory, 'db3.example'), 'member.yaml', {});
   const proxy = loadServiceSettings(join(directory, '10.0.0.2'), 'proxy.yaml', {});
+  expect(member).toMatchObject({ httpTls: 'machine', machineTls: { cert: join(directory, 'db3.example', 'machine.crt') } });
   expect(member).toMatchObject({ name: 'n3', settings: { host: 'db3.example', memberPort: 5433, provider: 'system' } });
   expect(proxy).toMatchObject({ name: 'p2', settings: { host: '10.0.0.2', port: 5432, data: '/var/lib/understudy/p2' } });
   expect(proxy.etcd.endpoints).toEqual(member.etcd.endpoints);

@@ -70,6 +70,7 @@ describe('the file of a service', () => {
     ['no etcd', 'name: n1\nsecrets: s\n', 'bad-config'],
     ['an endpoint that is no URL', MINIMAL.replace('http://10.0.0.1:2379', '10.0.0.1'), 'bad-config'],
     ['a misspelt key', `${MINIMAL}memberPrt: 1\n`, 'unknown-key'],
+    ['an API with a certificate that nobody names', `${MINIMAL}httpTls: machine\n`, 'machineTls names no certificate'],
     ['a certificate that is not there', MINIMAL.replace(' }', ', ca: nowhere.crt }'), 'bad-config'],
   ])('is refused with %s', (_what, text, code) => {
     expect(refusalOf(text)).toMatch(code);

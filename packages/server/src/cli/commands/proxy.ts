@@ -22,7 +22,7 @@ export async function run(context: CommandContext, options: ProxyCommandOptions)
   }
   const source = serverSource(context, options);
   if (source !== null) return await inFrontOf(source, context, options);
-  const { config: _config, data: _data, url: _url, json: _json, setupSql: _setup, ...others } = options;
+  const { config: _config, data: _data, url: _url, ca: _ca, json: _json, setupSql: _setup, ...others } = options;
   const stray = Object.keys(others).find(key => others[key as keyof typeof others] !== undefined);
   if (stray !== undefined) {
     const why = `--${stray.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)} goes with --servers or --patroni; else the configuration file says it`;
