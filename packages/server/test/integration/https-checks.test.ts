@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, onTestFinished, test } from 'vitest';
 import { createAuthority } from '../../src/certificates/authority.ts';
 import { hasPrograms } from '../support/programs.ts';
 import { HttpsApi } from '../support/https-api.ts';
