@@ -50,13 +50,19 @@ const TIMED = ['statement_timeout', 'transaction_timeout'] as const;
 export function mayRide(unit: ClientUnit, settings: SettingsSet): boolean {
   if (!unit.complete || unit.alone || unit.sent > 0 || unit.bytes > MAX_UNIT_BYTES || unit.messages.length > MAX_MESSAGES) return false;
   if (unit.statements.length !== 1 || unit.effects.length > 0 || unit.runsUnknown || unit.demand !== 'replica') return false;
-  for (const text of unit.texts) if (!text.unit.plainRead || !isQuick(text)) return false;
+  for (const text of unit.texts) if (!text.unit.plainRead || !isQuick(text) || asksForAddress(text)) return false;
   for (const name of TIMED) if (settings.values.has(name)) return false;
   return unit.kind === 'query' || (unit.kind === 'extended' && unit.messages.every(isPlain));
 }
 
 function isQuick({ learned }: CachedStatement): boolean {
   return learned.runs >= KNOWN_RUNS && learned.meanMs <= MAX_MEAN_MS && learned.meanBytes <= MAX_MEAN_BYTES && !learned.refusedReadOnly;
+}
+
+/** It asks by which address the server is reached: a lane may be on a Unix socket, which has none. */
+function asksForAddress({ unit }: CachedStatement): boolean {
+  for (const { name } of unit.functions) if (name.startsWith('inet_server_') || name.startsWith('inet_client_')) return true;
+  return false;
 }
 
 /** Messages whose answers belong to one quick read and leave nothing behind. */
@@ -168,7 +174,7 @@ export class Lanes {
     if (group.opening !== null) return;
     const pool = this.#pools.of(server, 'replica', term, user);
     if (!pool.canSpare) return;
-    const acquisition = pool.acquire();
+    const acquisition = pool.acquire('socket');
     const done = acquisition.connection
       .then(async connection => {
         connection.owner = connection.pool;

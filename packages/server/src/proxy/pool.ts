@@ -33,7 +33,14 @@ export interface Acquisition {
   readonly cancel: () => void;
 }
 
+/**
+ * How a connection reaches its server. A socket costs both ends less, but a statement on it finds no address: inet_server_port() and the like are null there,
+ * so only lanes are given one.
+ */
+export type Reach = 'address' | 'socket';
+
 interface Waiter {
+  readonly reach: Reach;
   readonly resolve: (connection: ServerConnection) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
@@ -72,6 +79,8 @@ export class Pool implements ConnectionHome {
   readonly #opening = new Set<AbortController>();
   #size = 0;
   #closed = false;
+  /** Closing a connection calls back in here. */
+  #serving = false;
   #refusedUntilMs = 0;
   #lanes = 0;
 
@@ -147,19 +156,19 @@ export class Pool implements ConnectionHome {
   /** A free connection at once, best one with these settings; null: it takes a wait. */
   take(settings: SettingsSet): ServerConnection | null {
     if (this.#waiting.size > 0) return null;
-    const idle = this.#idle;
-    for (let i = idle.length - 1; i >= 0; i--) {
-      const connection = idle[i] as ServerConnection;
-      if (connection.applied === settings) {
-        idle.splice(i, 1);
-        return connection;
-      }
-    }
-    return idle.pop() ?? null;
+    return this.#pop('address', settings) ?? this.#pop('address', null);
+  }
+
+  /** A free connection, used last of all that fit. */
+  #pop(reach: Reach, settings: SettingsSet | null): ServerConnection | null {
+    const fits = (connection: ServerConnection): boolean =>
+      (connection.address.socket === undefined || reach === 'socket') && (settings === null || connection.applied === settings);
+    const at = this.#idle.findLastIndex(fits);
+    return at < 0 ? null : (this.#idle.splice(at, 1)[0] ?? null);
   }
 
   /** A place in the queue. Rejects with ProxyFailure (full, too long), LoginRefused, Superseded or what went wrong while connecting. */
-  acquire(): Acquisition {
+  acquire(reach: Reach = 'address'): Acquisition {
     if (this.#closed) return { connection: Promise.reject(new Superseded()), cancel: () => undefined };
     if (this.#waiting.size >= this.#options.maxWaiting) return { connection: Promise.reject(queueFull()), cancel: () => undefined };
     let waiter: Waiter | null = null;
@@ -168,7 +177,7 @@ export class Pool implements ConnectionHome {
         () => this.#giveUp(made, queueTimedOut(this.#options.queueTimeoutMs, this.#size)),
         this.#options.queueTimeoutMs,
       );
-      const made: Waiter = { resolve, reject, timer, sinceMs: performance.now(), done: false };
+      const made: Waiter = { reach, resolve, reject, timer, sinceMs: performance.now(), done: false };
       waiter = made;
       this.#waiting.push(made);
     });
@@ -214,15 +223,38 @@ export class Pool implements ConnectionHome {
 
   /** Gives free connections and room for new ones to those who wait. */
   serve(): void {
-    while (this.#waiting.size > 0) {
-      const free = this.#idle.pop();
-      if (free === undefined && (this.#opening.size >= MAX_OPENING || !this.#hasRoom())) return;
-      const waiter = this.#waiting.shift() as Waiter;
-      if (waiter.done) {
-        if (free !== undefined) this.#idle.push(free);
-      } else if (free !== undefined) this.#hand(free, waiter);
-      else void this.#open(waiter);
+    if (this.#serving) return;
+    this.#serving = true;
+    while (this.#serveFirst());
+    this.#serving = false;
+  }
+
+  /** True: look at the next. */
+  #serveFirst(): boolean {
+    const waiter = this.#waiting.peek();
+    if (waiter === undefined) return false;
+    if (waiter.done) {
+      this.#waiting.shift();
+      return true;
     }
+    const free = this.#bestFor(waiter.reach);
+    if (free === null && (this.#opening.size >= MAX_OPENING || !(this.#hasRoom() || this.#makeRoom()))) return false;
+    this.#waiting.shift();
+    if (free === null) void this.#open(waiter);
+    else this.#hand(free, waiter);
+    return true;
+  }
+
+  /** A lane gets a connection of the other kind only where there could be none of its own. */
+  #bestFor(reach: Reach): ServerConnection | null {
+    if (reach === 'address' || this.key.server.socket === undefined) return this.#pop(reach, null);
+    const at = this.#idle.findLastIndex(({ address }) => address.socket !== undefined);
+    return at < 0 ? null : (this.#idle.splice(at, 1)[0] ?? null);
+  }
+
+  /** What is free here is of the kind that nobody waits for. */
+  #makeRoom(): boolean {
+    return !this.#closed && performance.now() >= this.#refusedUntilMs && this.evictIdle() && this.#hasRoom();
   }
 
   /** The options have changed: there may be room for more, or too many. */
@@ -280,12 +312,13 @@ export class Pool implements ConnectionHome {
 
   async #open(waiter: Waiter): Promise<void> {
     const { server, role, term, user, database, fixed } = this.key;
+    const address = waiter.reach === 'socket' ? server : { host: server.host, port: server.port };
     const abort = new AbortController();
     this.#opening.add(abort);
     this.#count(1);
     try {
       const connection = await ServerConnection.open({
-        address: server,
+        address,
         member: server.id,
         role,
         term,
