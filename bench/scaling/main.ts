@@ -92,7 +92,14 @@ async function main(): Promise<void> {
   try {
     const found = await stages(cluster, cap, directory);
     mkdirSync(values.out, { recursive: true });
-    const report = { schema: 1, machine: thisMachine(), cap: Number(values.cap), readersOfEachReplica: READERS_OF_EACH_REPLICA, writers: WRITERS, stages: found };
+    const report = {
+      schema: 1,
+      machine: thisMachine(),
+      cap: Number(values.cap),
+      readersOfEachReplica: READERS_OF_EACH_REPLICA,
+      writers: WRITERS,
+      stages: found,
+    };
     writeFileSync(join(values.out, 'scaling.json'), `${JSON.stringify(report, null, 1)}\n`);
     writeFileSync(join(values.out, 'scaling.svg'), picture(found));
   } finally {

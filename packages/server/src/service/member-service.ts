@@ -50,6 +50,8 @@ export interface ServiceContext {
 export async function runMember(config: ServiceSettings, context: ServiceContext, load: () => ServiceSettings): Promise<void> {
   const paths = clusterPaths(config.settings.data);
   const secrets = readSecrets(config.secrets);
+  // Before anything is changed: one that has no certificate to show does not join.
+  if (config.httpTls === 'machine' && config.machineTls) apiTls(config.machineTls);
   const programs = await findPrograms(config.settings);
   const { provider } = programs;
   await requireSettings(programs, config.settings, config.file);

@@ -7,7 +7,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createAuthority } from '../../src/certificates/authority.ts';
 import { fetchTrusting } from '../../src/cli/https-fetch.ts';
 import { runCommandLine } from '../../src/cli/main.ts';
+import { clientOf } from '../../src/cli/target.ts';
 import { apiTls, followApiCertificate } from '../../src/service/api-certificate.ts';
+import { clusterPaths } from '../../src/supervisor/paths.ts';
 import { testDirectory } from '../store/fixture.ts';
 import { HttpsApi } from '../support/https-api.ts';
 import { RecordedTerminal } from '../support/terminal.ts';
@@ -66,6 +68,14 @@ describe('commands at an API that speaks HTTPS', () => {
     expect(code).toBe(2);
     expect(err).toContain('--ca');
   });
+});
+
+test('commands on the machine of a member know it by what its service has written', async () => {
+  const http = { host: '127.0.0.1', port: api.server.port, ca: api.files.ca };
+  const runtime = { pid: process.pid, http, router: http, token: 'right-token', startedAtMs: 0 };
+  const client = clientOf({ paths: clusterPaths('/nowhere'), runtime, supervisorPid: process.pid });
+  expect(client.url).toBe(api.url);
+  expect(await client.connectionUrl('router')).toMatch(/^postgres/);
 });
 
 test('whoever speaks plain HTTP there gets no answer', async () => {

@@ -1,9 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MemberSpec, UnderstudyError } from '@understudy/core/cluster';
 import { describe, expect, test } from 'vitest';
-import { exampleFile, loadServiceSettings } from '../../src/service/index.ts';
+import { exampleFile, loadServiceSettings, runMember, type ServiceSettings } from '../../src/service/index.ts';
 import { joined, specOf } from '../../src/service/membership.ts';
+import { createSecrets } from '../../src/supervisor/secrets.ts';
 import { testDirectory, threeMembers } from '../store/fixture.ts';
 
 const MINIMAL = 'name: n1\nsecrets: secrets.json\netcd: { endpoints: ["http://10.0.0.1:2379"] }\n';
@@ -133,4 +134,16 @@ describe('a member that is started', () => {
     expect(() => joined(state, { ...spec, id: 'n17' })).toThrow(UnderstudyError);
     expect(joined(state, { ...spec, priority: 7 }).members['n1']?.priority).toBe(7);
   });
+});
+
+test('a member whose certificate is none does not start, and has touched nothing', async () => {
+  const directory = testDirectory();
+  for (const name of ['ca.crt', 'machine.crt', 'machine.key']) writeFileSync(join(directory, name), 'PEM');
+  createSecrets(join(directory, 'secrets.json'));
+  const tls = 'data: data\nhttpTls: machine\nmachineTls: { ca: ca.crt, cert: machine.crt, key: machine.key }\n';
+  writeFileSync(join(directory, 'member.yaml'), `${MINIMAL}${tls}`);
+  const load = (): ServiceSettings => loadServiceSettings(directory, 'member.yaml', {});
+  const context = { version: '0', stop: AbortSignal.abort(), log: null as never, say: () => undefined };
+  await expect(runMember(load(), context, load)).rejects.toThrow(/machine\.crt is not valid/);
+  expect(existsSync(join(directory, 'data'))).toBe(false);
 });
