@@ -62,12 +62,12 @@ export async function scenario(open) {
 
 let lookedUp = 0;
 
-/** A write that was under way when the primary died may be there or not: whoever made it looks, once. */
+/** A write that was under way when the primary died may be there or not (08007), or surely is not (57P01): whoever made it looks, once. */
 async function addSurely(db, title) {
   try {
     await db.add(title);
   } catch (error) {
-    if (!process.env.FAILOVER || sqlStateOf(error) !== '08007' || lookedUp > 0) throw error;
+    if (!process.env.FAILOVER || !['08007', '57P01'].includes(sqlStateOf(error)) || lookedUp > 0) throw error;
     lookedUp += 1;
     if (!(await db.titles()).includes(title)) await db.add(title);
   }

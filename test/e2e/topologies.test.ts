@@ -4,6 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MemberStatus, StatusDocument } from '../../packages/server/src/api/types.ts';
 import { Cluster } from '../support/cluster.ts';
+import { freeze } from '../support/freeze.ts';
 import { until } from '../support/wait.ts';
 
 const memberOf = (status: StatusDocument, id: string): MemberStatus => {
@@ -92,10 +93,11 @@ describe('members that do not simply follow the primary', () => {
     const now = await cluster.status();
     if (now.primary === upstream) expect((await cluster.command('switchover')).code).toBe(0);
     const away = await cluster.whenStatus('its upstream is a replica', s => s.primary !== upstream && from(upstream)(s));
-    const stop = stopAgainAndAgain(upstream);
-    const fallen = await cluster.whenStatus('it streams from the primary', s => memberOf(s, id).cascade?.from === s.primary);
+    const thaw = await freeze(cluster, memberOf(away, upstream));
+    const fallen = await cluster
+      .whenStatus('it streams from the primary', s => memberOf(s, id).cascade?.from === s.primary)
+      .finally(() => thaw());
     expect(fallen.term).toBe(away.term);
-    await stop();
     await cluster.whenStatus('it is back at its upstream', from(upstream));
   });
 
@@ -118,26 +120,4 @@ describe('members that do not simply follow the primary', () => {
     const moved = await cluster.whenStatus('the east counts', s => s.verdict === 'healthy' && s.durability.cohort.length === 2);
     expect(moved.durability.cohort).toEqual([before.primary!, east].sort());
   });
-
-  /** Keeps a member's PostgreSQL from serving anybody for long, until the returned function is called. */
-  function stopAgainAndAgain(id: string): () => Promise<void> {
-    let stopped = false;
-    const looking = (async () => {
-      while (!stopped) {
-        const pid = memberOf(await cluster.status(), id).postmasterPid;
-        if (pid !== null) {
-          try {
-            process.kill(pid, 'SIGKILL');
-          } catch {
-            // It is gone.
-          }
-        }
-        await new Promise(resolve => setTimeout(resolve, 100));
-      }
-    })();
-    return () => {
-      stopped = true;
-      return looking;
-    };
-  }
 });
