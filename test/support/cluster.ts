@@ -71,7 +71,7 @@ export class Cluster {
   }
 
   /** Waits for a status that fits. */
-  async whenStatus(what: string, fits: (status: StatusDocument) => boolean, limitMs = 60_000): Promise<StatusDocument> {
+  async whenStatus(what: string, fits: (status: StatusDocument) => boolean, limitMs = 120_000): Promise<StatusDocument> {
     return until(
       what,
       async () => {
@@ -82,7 +82,7 @@ export class Cluster {
     );
   }
 
-  whenHealthy(limitMs = 60_000): Promise<StatusDocument> {
+  whenHealthy(limitMs = 120_000): Promise<StatusDocument> {
     return this.whenStatus('a healthy status', status => status.verdict === 'healthy', limitMs);
   }
 
