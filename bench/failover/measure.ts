@@ -37,13 +37,13 @@ class NoWrite extends Error {
 /** All rounds of all faults on one fresh cluster; a cluster that takes no more writes ends its measurement with that round. */
 export async function measure<F extends string>(contender: Contender<F>, plan: Plan<F>): Promise<Measurement> {
   await contender.start();
+  const writer = new OutageWriter(1, () => contender.connect());
+  const loyal: OutageWriter[] = [];
   try {
     const admin = await contender.connect();
     await admin.query(TABLE);
     await admin.end();
-    const writer = new OutageWriter(1, () => contender.connect());
     writer.start();
-    const loyal: OutageWriter[] = [];
     const rounds: Round[] = [];
     const acknowledged = (): number => [writer, ...loyal].reduce((sum, each) => sum + each.acknowledged.length, 0);
     for (const fault of plan.faults) {
@@ -68,6 +68,8 @@ export async function measure<F extends string>(contender: Contender<F>, plan: P
     await auditor.end();
     return { contender: contender.name, rounds, acknowledged: acknowledged(), lost, lostPastTheRouter };
   } finally {
+    // Not waited for: one may be in the middle of looking for a primary that never comes.
+    for (const each of [writer, ...loyal]) void each.stop();
     await contender.stop();
   }
 }

@@ -4,6 +4,7 @@ import type { TermRecord } from '../../packages/core/src/cluster/state.ts';
 import { serverProcesses } from '../../packages/server/src/postgres/processes.ts';
 import { Cluster, primaryOf } from '../../test/support/cluster.ts';
 import type { Contender, Fault, Inflicted, Phases } from './contender.ts';
+import { phasesOf } from './phases.ts';
 import { signal } from './signal.ts';
 
 /** Understudy as it comes: durability quorum, two replicas; clients go through its router. */
@@ -58,15 +59,7 @@ export class Understudy implements Contender {
   async phases(faultAtMs: number, writableAtMs: number): Promise<Phases> {
     const response = await fetch(`http://127.0.0.1:${this.#running.httpPort}/history`);
     const { terms } = (await response.json()) as { terms: TermRecord[] };
-    const last = terms.at(-1);
-    if (!last || last.promotedAtMs === null || last.establishedAtMs === null || last.raisedAtMs < faultAtMs) return {};
-    return {
-      notice: last.raisedAtMs - faultAtMs,
-      'recruit, choose': last.electedAtMs - last.raisedAtMs,
-      promote: last.promotedAtMs - last.electedAtMs,
-      establish: last.establishedAtMs - last.promotedAtMs,
-      'routers, first write': writableAtMs - last.establishedAtMs,
-    };
+    return phasesOf(terms.at(-1), faultAtMs, writableAtMs);
   }
 
   async stop(): Promise<void> {

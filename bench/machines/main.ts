@@ -1,14 +1,10 @@
 // npm run bench:machines -- [--rounds 10] [--faults lost,cut-off] [--patroni-rounds 2] [--only understudy|patroni-defaults|patroni-floor] [--json FILE]
 // As root: each "machine" is a network namespace.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Contender } from '../failover/contender.ts';
-import { type Measurement, measure } from '../failover/measure.ts';
+import type { Measurement } from '../failover/measure.ts';
 import { PATRONI_DEFAULTS, PATRONI_MACHINES_FLOOR } from '../failover/patroni-config.ts';
-import { tables } from '../failover/table.ts';
+import { has, measured, note, report } from '../failover/run.ts';
 import { FAULT_TEXTS, isMachineFault, type MachineFault } from './faults.ts';
 import { PatroniMachines } from './patroni.ts';
 import { UnderstudyMachines } from './understudy.ts';
@@ -31,39 +27,14 @@ const hasPatroni = has('patroni') && existsSync('/usr/lib/postgresql/15/bin/post
 const wants = (name: string): boolean => values.only === undefined || values.only.split(',').includes(name);
 
 const measurements: Measurement[] = [];
-if (wants('understudy')) await run(new UnderstudyMachines(), Number(values.rounds));
+if (wants('understudy')) measurements.push(await measured(new UnderstudyMachines(), faults, Number(values.rounds)));
 if (!hasPatroni) note('without Patroni beside it: that needs the Debian packages patroni and postgresql-15');
 else {
   const rounds = Number(values['patroni-rounds']);
-  if (wants('patroni-defaults')) await run(new PatroniMachines('Patroni, defaults', PATRONI_DEFAULTS), rounds);
-  if (wants('patroni-floor')) await run(new PatroniMachines('Patroni, as fast as it still elects', PATRONI_MACHINES_FLOOR), rounds);
+  if (wants('patroni-defaults'))
+    measurements.push(await measured(new PatroniMachines('Patroni, defaults', PATRONI_DEFAULTS), faults, rounds));
+  if (wants('patroni-floor'))
+    measurements.push(await measured(new PatroniMachines('Patroni, as fast as it still elects', PATRONI_MACHINES_FLOOR), faults, rounds));
 }
-mkdirSync(dirname(values.json), { recursive: true });
-writeFileSync(
-  values.json,
-  `${JSON.stringify({ at: new Date().toISOString(), cpu: cpus()[0]?.model, cores: cpus().length, measurements }, null, 2)}\n`,
-);
-process.stdout.write(tables(measurements, FAULT_TEXTS));
+report(values.json, measurements, FAULT_TEXTS);
 process.exit(0);
-
-async function run(contender: Contender<MachineFault>, rounds: number): Promise<void> {
-  note(`${contender.name}: starting`);
-  measurements.push(
-    await measure(contender, {
-      faults,
-      rounds,
-      onRound: (name, { fault, outageMs, phases }) => {
-        const steps = Object.entries(phases).map(([step, ms]) => `${step} ${Math.round(ms)}`);
-        note(`${name}, ${fault}: ${Math.round(outageMs)} ms${steps.length > 0 ? ` (${steps.join('; ')})` : ''}`);
-      },
-    }),
-  );
-}
-
-function has(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-}
-
-function note(line: string): void {
-  process.stderr.write(`${line}\n`);
-}

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { Machines } from '../../test/machines/machines.ts';
 import { primaryOf } from '../../test/support/cluster.ts';
 import type { Contender, Inflicted, Phases } from '../failover/contender.ts';
+import { phasesOf } from '../failover/phases.ts';
 import { inflict, lostBy, type MachineFault, type Scene } from './faults.ts';
 
 /** Three nodes of etcd, three members and two proxies, each on a machine of its own, with the settings that it comes with. */
@@ -58,15 +59,7 @@ export class UnderstudyMachines implements Contender<MachineFault> {
 
   /** From the records of any member that answers. */
   async phases(faultAtMs: number, writableAtMs: number): Promise<Phases> {
-    const last = (await this.#machines.history()).at(-1);
-    if (!last || last.promotedAtMs === null || last.establishedAtMs === null || last.raisedAtMs < faultAtMs) return {};
-    return {
-      notice: last.raisedAtMs - faultAtMs,
-      'recruit, choose': last.electedAtMs - last.raisedAtMs,
-      promote: last.promotedAtMs - last.electedAtMs,
-      establish: last.establishedAtMs - last.promotedAtMs,
-      'routers, first write': writableAtMs - last.establishedAtMs,
-    };
+    return phasesOf((await this.#machines.history()).at(-1), faultAtMs, writableAtMs);
   }
 
   async stop(): Promise<void> {

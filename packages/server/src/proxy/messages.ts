@@ -13,8 +13,9 @@ export type Begin = {
   readonly options: ProxyOptions;
   /** The descriptor, in its own process, of a bound socket on which it listens; null: it binds the address of its options. */
   readonly listenFd: number | null;
-} /** The store, through the link. */ & (
+} & (
   | {
+      /** The cluster is known from the store, through the link. */
       readonly kind: 'begin';
       readonly failover: FailoverConfig;
       readonly viewTtlMs: number | null;
