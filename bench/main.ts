@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'understudy-bench-peers-'));
   chmodSync(directory, 0o755);
   const kept = values.data === undefined ? null : resolve(values.data);
-  const cluster = await BenchCluster.start({ kept, replicas: 2, maxConnections: MAX_CONNECTIONS });
+  const cluster = await BenchCluster.start({ kept, replicas: 2, postgres: { max_connections: MAX_CONNECTIONS } });
   try {
     const [server] = await cluster.query(cluster.primary, 'SHOW server_version');
     const measured = await measureAll(cluster, cells, directory);

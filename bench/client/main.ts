@@ -2,7 +2,7 @@
  * The cost of the in-process door: point reads through a routed pool beside pg's own pool on one server, and beside pg through PgBouncer. All of them have the same
  * settings: as many connections as there are readers.
  *
- *   npm run bench:client -- [--readers 16] [--rounds 5] [--seconds 2] [--url postgres://user:password@host:5432/db]
+ *   npm run bench:client -- [--readers 16] [--rounds 5] [--seconds 2] [--url postgres://user:password@host:5432/db] [--out DIR]
  *
  * Without `--url` it starts a server of its own, and PgBouncer where that is installed.
  */
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { Pool } from '@understudy/client';
 import { CREDENTIALS, openBench, startPrimary } from '../../packages/server/test/integration/postgres-fixture.ts';
+import { markdownTable, publish } from '../lib/publish.ts';
 import { median } from '../lib/stats.ts';
 import type { Endpoint } from '../peers/peer.ts';
 import { startPgbouncer } from '../peers/pgbouncer.ts';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     url: { type: 'string' },
+    out: { type: 'string', default: 'bench-results' },
   },
 });
 
@@ -76,10 +78,13 @@ async function measure(direct: string, bouncer: string | null): Promise<void> {
       (results[name] ??= []).push(await readsPerSecond(pool, Number(values.seconds) * 1000));
   }
   const base = median(results['pg, direct'] ?? []);
-  for (const [name, rounds] of Object.entries(results)) {
+  const rows = Object.entries(results).map(([name, rounds]) => {
     const value = median(rounds);
-    process.stdout.write(`${name.padEnd(40)} ${value.toFixed(0).padStart(8)} reads/s  ${(value / base).toFixed(2)} of pg direct\n`);
-  }
+    return [name, value.toFixed(0), (value / base).toFixed(2)];
+  });
+  const words = markdownTable([[`${READERS} readers`, 'reads/s', 'of pg direct'], ...rows]);
+  process.stdout.write(words);
+  publish(values.out, 'client', { readers: READERS, results }, words);
   const { reads, shared } = routed.routes;
   const all = Object.values(reads).reduce((sum, count) => sum + count, 0);
   process.stdout.write(`${((100 * shared) / all).toFixed(1)} % of the client's reads shared a connection\n`);

@@ -1,4 +1,4 @@
-// npm run bench:failover -- [--rounds 20] [--faults crash,loss,hang] [--patroni-rounds 2] [--only understudy|patroni] [--json FILE]
+// npm run bench:failover -- [--rounds 20] [--faults crash,loss,hang] [--patroni-rounds 2] [--only understudy|patroni] [--out DIR]
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { FAULT_TEXTS, FAULTS } from './contender.ts';
@@ -14,7 +14,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: FAULTS.join(',') },
     'patroni-rounds': { type: 'string', default: '2' },
     only: { type: 'string' },
-    json: { type: 'string', default: 'test-results/bench-failover.json' },
+    out: { type: 'string', default: 'bench-results' },
   },
 });
 
@@ -34,5 +34,5 @@ if (hasPatroni && wants('patroni')) {
   measurements.push(await measured(new Patroni('Patroni, defaults', PATRONI_DEFAULTS), faults, Number(values['patroni-rounds'])));
   measurements.push(await measured(new Patroni('Patroni, tuned to its floor', PATRONI_FLOOR), faults, Number(values['patroni-rounds'])));
 }
-report(values.json, measurements, FAULT_TEXTS);
+report(values.out, 'failover', measurements, FAULT_TEXTS);
 process.exit(0);

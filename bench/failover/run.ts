@@ -1,7 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { dirname } from 'node:path';
+import { publish, type Section } from '../lib/publish.ts';
 import type { Contender } from './contender.ts';
 import { type Measurement, measure } from './measure.ts';
 import { tables } from './table.ts';
@@ -19,12 +17,16 @@ export async function measured<F extends string>(contender: Contender<F>, faults
   });
 }
 
-/** Leaves a file with every round, and prints the tables. `faults`: the words for each. */
-export function report(file: string, measurements: readonly Measurement[], faults: Readonly<Record<string, string>>): void {
-  mkdirSync(dirname(file), { recursive: true });
-  const machine = { at: new Date().toISOString(), cpu: cpus()[0]?.model, cores: cpus().length };
-  writeFileSync(file, `${JSON.stringify({ ...machine, measurements }, null, 2)}\n`);
-  process.stdout.write(tables(measurements, faults));
+/** Leaves every round and the tables in a directory, and prints the tables. `faults`: the words for each. */
+export function report(
+  directory: string,
+  section: Section,
+  measurements: readonly Measurement[],
+  faults: Readonly<Record<string, string>>,
+): void {
+  const words = tables(measurements, faults);
+  publish(directory, section, { measurements }, words);
+  process.stdout.write(words);
 }
 
 export function has(program: string): boolean {

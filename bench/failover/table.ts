@@ -1,3 +1,4 @@
+import { markdownTable } from '../lib/publish.ts';
 import { type Measurement, OUTAGE_LIMIT_MS } from './measure.ts';
 
 export function median(values: readonly number[]): number {
@@ -29,11 +30,6 @@ export function tables(measurements: readonly Measurement[], faults: Readonly<Re
   for (const m of measurements) losses.push([m.contender, String(m.acknowledged), count(m.lost), count(m.lostPastTheRouter)]);
   return [outages, steps, losses]
     .filter(rows => rows.length > 1)
-    .map(markdown)
+    .map(markdownTable)
     .join('\n');
-}
-
-function markdown([head, ...rows]: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
-  return line(head!) + line(head!.map(() => '---')) + rows.map(line).join('');
 }

@@ -4,6 +4,7 @@ import type { Report } from './report.ts';
 
 const COLOURS: Readonly<Record<PeerName, string>> = {
   understudy: '#2563eb',
+  client: '#0891b2',
   direct: '#6b7280',
   pgbouncer: '#d97706',
   pgpool: '#dc2626',

@@ -23,8 +23,8 @@ export interface ClusterPlan {
   /** A directory that is kept for the next run; null: a new one, which is removed. */
   readonly kept: string | null;
   readonly replicas: number;
-  /** Connections that each server takes; null: the product's default. */
-  readonly maxConnections: number | null;
+  /** Settings of PostgreSQL that are not the product's defaults. */
+  readonly postgres: Readonly<Record<string, string | number>>;
 }
 
 interface Ports {
@@ -85,11 +85,17 @@ export class BenchCluster {
     return this.#known.members.flatMap(member => member.postmasterPid ?? []);
   }
 
-  /** Adds replicas while the cluster works, until there are so many. */
-  async growTo(replicas: number): Promise<void> {
-    while (this.replicas.length < replicas) {
-      await this.#command('replica', 'add', '--json');
-      this.#status = await until('a cluster that is healthy with one more replica', () => this.#healthy(), START_LIMIT_MS);
+  get replicaPids(): readonly number[] {
+    return this.#members('replica').flatMap(member => member.postmasterPid ?? []);
+  }
+
+  /** Adds replicas, or removes them, while the cluster works, until there are so many. */
+  async resizeTo(replicas: number): Promise<void> {
+    for (let there = this.replicas.length; there !== replicas; there = this.replicas.length) {
+      if (there < replicas) await this.#command('replica', 'add', '--json');
+      else await this.#command('replica', 'remove', this.#members('replica').at(-1)?.id ?? '', '--yes', '--json');
+      const target = there < replicas ? there + 1 : there - 1;
+      this.#status = await until(`a healthy cluster of ${target} replicas`, () => this.#healthy(target), START_LIMIT_MS);
     }
     await this.#caughtUp();
   }
@@ -114,9 +120,8 @@ export class BenchCluster {
 
   /** Found by `up`, which runs beside it. */
   #configure(): void {
-    const { maxConnections } = this.#plan;
-    if (maxConnections === null) return;
-    writeFileSync(join(this.directory, 'understudy.yaml'), `postgres:\n  max_connections: ${maxConnections}\n`);
+    const settings = Object.entries(this.#plan.postgres).map(([name, value]) => `  ${name}: ${value}\n`);
+    if (settings.length > 0) writeFileSync(join(this.directory, 'understudy.yaml'), `postgres:\n${settings.join('')}`);
   }
 
   async #up(): Promise<void> {
@@ -124,13 +129,14 @@ export class BenchCluster {
     const replicas = String(this.#plan.replicas);
     await this.#command('up', '--detach', '--json', '--port', String(router), '--http-port', String(http), '--replicas', replicas);
     this.#password = new URL((await this.#command('url')).trim()).password;
-    this.#status = await until('a healthy cluster', () => this.#healthy(), START_LIMIT_MS);
+    this.#status = await until('a healthy cluster', () => this.#healthy(this.#plan.replicas), START_LIMIT_MS);
   }
 
-  async #healthy(): Promise<StatusDocument | null> {
+  async #healthy(replicas: number): Promise<StatusDocument | null> {
     const answer = await fetch(`http://127.0.0.1:${this.#ports.http}/status`).catch(() => null);
     const status = answer === null ? null : ((await answer.json()) as StatusDocument);
-    return status?.verdict === 'healthy' ? status : null;
+    const running = status?.members.filter(member => member.role === 'replica' && member.state === 'running').length;
+    return status?.verdict === 'healthy' && running === replicas ? status : null;
   }
 
   async #fill(): Promise<void> {
@@ -140,6 +146,8 @@ export class BenchCluster {
       const args = ['-i', '-q', '-s', String(SCALE), '-h', host, '-p', String(port), '-U', user, database];
       const outcome = await run('pgbench', args, { env: { PGPASSWORD: password } });
       if (outcome.code !== 0) throw new Error(`pgbench -i: ${outcome.stderr}`);
+      // Otherwise one runs beside the first minutes of what is measured.
+      await this.query(this.primary, 'CHECKPOINT');
     }
     await this.#caughtUp();
   }

@@ -20,14 +20,38 @@ export function parseStat(line: string): ProcessTimes | null {
 
 export type ProcessTable = ReadonlyMap<number, ProcessTimes>;
 
-/** All processes of the machine as they are now. */
+/** Reads of the table before one is taken although processes ended meanwhile. */
+const MAX_READS = 20;
+
+/**
+ * All processes of the machine as they are now. The time of one that ends goes over to its parent: when that was read before, it would be missing, so the
+ * table is read again until none has ended meanwhile.
+ */
 export function processTable(): ProcessTable {
-  const table = new Map<number, ProcessTimes>();
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
+  let table = readTable();
+  for (let reads = 1; reads < MAX_READS; reads++) {
+    const there = new Set(pidsNow());
+    if ([...table.keys()].every(pid => there.has(pid)) && !table.hasGaps) break;
+    table = readTable();
+  }
+  return table;
+}
+
+function pidsNow(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+/** One reading; `hasGaps`: a process that was listed had ended when its turn came. */
+class Reading extends Map<number, ProcessTimes> {
+  hasGaps = false;
+}
+
+function readTable(): Reading {
+  const table = new Reading();
+  for (const pid of pidsNow()) {
     const times = parseStat(readOrNothing(`/proc/${pid}/stat`));
-    if (times !== null) table.set(pid, times);
+    if (times === null) table.hasGaps = true;
+    else table.set(pid, times);
   }
   return table;
 }

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PEERS, type PeerName } from '../peers/peer.ts';
 import { type CellResult, formatted, ratioTo, valueOf } from './cell.ts';
 import { pointsChart } from './chart.ts';
 import type { Machine } from './machine.ts';
+import { publish } from './publish.ts';
 import { median } from './stats.ts';
 
 /** All that was measured, over several runs: cells that are measured again replace the older ones. */
@@ -16,7 +17,6 @@ export interface Report {
 }
 
 const NUMBERS = 'results.json';
-const TABLE = 'results.md';
 const PICTURE = 'point-reads.svg';
 
 export function readReport(directory: string): Report | null {
@@ -26,9 +26,7 @@ export function readReport(directory: string): Report | null {
 
 /** Writes numbers, table and picture. */
 export function writeReport(directory: string, report: Report): void {
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, NUMBERS), `${JSON.stringify(report, null, 1)}\n`);
-  writeFileSync(join(directory, TABLE), tableOf(report));
+  publish(directory, 'results', report, tableOf(report));
   writeFileSync(join(directory, PICTURE), pointsChart(report));
 }
 

@@ -1,4 +1,4 @@
-// npm run bench:machines -- [--rounds 10] [--faults lost,cut-off] [--patroni-rounds 2] [--only understudy|patroni-defaults|patroni-floor] [--json FILE]
+// npm run bench:machines -- [--rounds 10] [--faults lost,cut-off] [--patroni-rounds 2] [--only understudy|patroni-defaults|patroni-floor] [--out DIR]
 // As root: each "machine" is a network namespace.
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: 'lost,cut-off' },
     'patroni-rounds': { type: 'string', default: '2' },
     only: { type: 'string' },
-    json: { type: 'string', default: 'test-results/bench-machines.json' },
+    out: { type: 'string', default: 'bench-results' },
   },
 });
 
@@ -36,5 +36,5 @@ else {
   if (wants('patroni-floor'))
     measurements.push(await measured(new PatroniMachines('Patroni, as fast as it still elects', PATRONI_MACHINES_FLOOR), faults, rounds));
 }
-report(values.json, measurements, FAULT_TEXTS);
+report(values.out, 'machines', measurements, FAULT_TEXTS);
 process.exit(0);

@@ -1,3 +1,4 @@
+import { startClient } from './client.ts';
 import { startDirect } from './direct.ts';
 import { startHaproxy } from './haproxy.ts';
 import { startOdyssey } from './odyssey.ts';
@@ -10,6 +11,7 @@ import { startUnderstudy } from './understudy.ts';
 export const STARTERS: Readonly<Record<PeerName, StartPeer>> = {
   direct: startDirect,
   understudy: startUnderstudy,
+  client: startClient,
   pgbouncer: startPgbouncer,
   pgpool: startPgpool,
   haproxy: startHaproxy,

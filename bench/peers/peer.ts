@@ -1,3 +1,4 @@
+import type { Measurement } from '../lib/cell.ts';
 import type { QueryMode } from '../lib/pgbench.ts';
 
 export interface Endpoint {
@@ -17,12 +18,14 @@ export interface Peer {
   readonly version: string;
   /** Where the load goes, or why the peer cannot take it. */
   endpoint(work: Work, mode: QueryMode): Endpoint | { readonly cannot: string };
+  /** A way that is no address: it brings its own load of point reads, in a process of its own, and takes part in nothing else. */
+  readonly pointReads?: (clients: number, seconds: number) => Promise<Measurement>;
   /** Processes whose CPU and memory are the router's. */
   pids(): readonly number[];
   stop(): Promise<void>;
 }
 
-export const PEERS = ['direct', 'understudy', 'pgbouncer', 'pgpool', 'haproxy', 'odyssey', 'pgcat'] as const;
+export const PEERS = ['direct', 'understudy', 'client', 'pgbouncer', 'pgpool', 'haproxy', 'odyssey', 'pgcat'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 /** A peer that is not installed, with how to get it. */

@@ -4,8 +4,8 @@ import { familyOf, processTable } from '../lib/process-times.ts';
 
 const V1 = '/sys/fs/cgroup/cpu';
 const V2 = '/sys/fs/cgroup';
-/** Short, so that a capped server is slow and not now fast and now asleep. */
-const PERIOD_US = 10_000;
+/** Long enough that the quota of a period is more than the slices in which the scheduler hands it out (5 ms), short beside what a client waits for anyway. */
+const PERIOD_US = 50_000;
 
 /** A control group whose processes together get so much of one core and no more. */
 export class CpuCap {
@@ -59,6 +59,37 @@ export class CpuCap {
       }
     }
     rmdirSync(this.#path);
+  }
+}
+
+/** Servers by their postmasters, each capped by itself. */
+export class Caps {
+  readonly #share: number;
+  readonly #groups = new Map<number, CpuCap>();
+  #made = 0;
+
+  constructor(share: number) {
+    this.#share = share;
+  }
+
+  /** Caps those that are new, and lets go of those that are there no more. */
+  takeAll(pids: readonly number[]): void {
+    for (const pid of this.#groups.keys()) if (!pids.includes(pid)) this.#drop(pid);
+    for (const pid of pids) {
+      if (this.#groups.has(pid)) continue;
+      const group = CpuCap.create(String((this.#made += 1)), this.#share);
+      this.#groups.set(pid, group);
+      group.take(pid);
+    }
+  }
+
+  release(): void {
+    for (const pid of this.#groups.keys()) this.#drop(pid);
+  }
+
+  #drop(pid: number): void {
+    this.#groups.get(pid)?.remove();
+    this.#groups.delete(pid);
   }
 }
 

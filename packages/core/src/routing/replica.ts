@@ -58,8 +58,10 @@ export interface ReplicaState {
   readonly probes: Probes;
   /** Statements sent and not answered. */
   inFlight: number;
-  /** Moving average of recent answers; 0 before the first. */
+  /** Moving average of recent answers, of the first {@link FIRST_ANSWERS} the quickest; 0 before the first. */
   latencyMs: number;
+  /** How many answers `latencyMs` is made of, up to {@link FIRST_ANSWERS}. */
+  answers: number;
   lastFinishAtMs: number;
   /** When it was last chosen only to learn how fast it is now. */
   triedAtMs: number;
@@ -95,6 +97,7 @@ export function newReplica(server: RoutableServer, nowMs: number, start: 'warm' 
     probes: newProbes(),
     inFlight: 0,
     latencyMs: 0,
+    answers: 0,
     lastFinishAtMs: nowMs,
     triedAtMs: Number.NEGATIVE_INFINITY,
     failuresInRow: 0,
@@ -138,8 +141,15 @@ const FASTER_GAIN = 0.5;
 /** What is known of a replica's speed is worth half after so long without an answer: what was slow once is tried again, and judged by that. */
 const LATENCY_HALF_LIFE_MS = 5_000;
 
+/**
+ * The first answers come over new connections, from cold caches: until there are so many, nothing is known. Judged by the first alone, a replica would be
+ * passed over for as long as its luckier peers can bear the load.
+ */
+const FIRST_ANSWERS = 4;
+
 /** The latency to expect of a replica, 0 when nothing is known. */
 export function expectedLatencyMs(replica: ReplicaState, nowMs: number): number {
+  if (replica.answers < FIRST_ANSWERS) return 0;
   return replica.latencyMs * remembered(nowMs - replica.lastFinishAtMs);
 }
 
@@ -151,12 +161,19 @@ function remembered(idleMs: number): number {
 /** A statement was answered, be it with an SQL error: the server works. `latencyMs`: from sending to the end of the answer. */
 export function recordFinish(replica: ReplicaState, latencyMs: number, nowMs: number): void {
   if (replica.inFlight > 0) replica.inFlight--;
-  const least = latencyMs < replica.latencyMs ? FASTER_GAIN : SLOWER_GAIN;
-  const gain = replica.latencyMs === 0 ? 1 : Math.max(least, 1 - remembered(nowMs - replica.lastFinishAtMs));
-  replica.latencyMs += (latencyMs - replica.latencyMs) * gain;
+  if (replica.answers < FIRST_ANSWERS) {
+    replica.latencyMs = replica.answers === 0 ? latencyMs : Math.min(replica.latencyMs, latencyMs);
+    replica.answers++;
+  } else learnLatency(replica, latencyMs, nowMs);
   replica.lastFinishAtMs = nowMs;
   replica.failuresInRow = 0;
   replica.ejectionsInRow = 0;
+}
+
+function learnLatency(replica: ReplicaState, latencyMs: number, nowMs: number): void {
+  const least = latencyMs < replica.latencyMs ? FASTER_GAIN : SLOWER_GAIN;
+  const gain = Math.max(least, 1 - remembered(nowMs - replica.lastFinishAtMs));
+  replica.latencyMs += (latencyMs - replica.latencyMs) * gain;
 }
 
 /** A statement was given up without an answer by the client's own doing (a cancel, a lost client): says nothing of the server. */
@@ -196,6 +213,7 @@ export function ejectOutliers(replicas: readonly ReplicaState[], nowMs: number, 
     eject(replica, nowMs, policy);
     // Its past is what it was ejected for: it is judged anew when it returns.
     replica.latencyMs = 0;
+    replica.answers = 0;
     room--;
   }
 }

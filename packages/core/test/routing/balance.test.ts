@@ -145,6 +145,15 @@ describe('balance in simulation', () => {
     expect(share(outcome, 'cold')).toBeGreaterThan(0.2);
   });
 
+  it('gives a replica with a cold first answer its share of a burst that is over in no time', () => {
+    const cold = machine('cold', 1);
+    recordFinish(cold.state, 40, 0);
+    const known = machine('known', 1);
+    for (let i = 0; i < 10; i++) recordFinish(known.state, 1, 0);
+    const outcome = simulate([known, cold], { clients: 1, untilMs: 60, seed: 11 });
+    expect(share(outcome, 'cold')).toBeGreaterThan(0.3);
+  });
+
   it('follows weights', () => {
     for (const clients of [1, 32]) {
       const outcome = simulate([machine('big', 1, { weight: 300 }, 6), machine('small', 1, { weight: 100 }, 2)], {

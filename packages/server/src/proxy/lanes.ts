@@ -3,9 +3,10 @@ import type { RoutableServer, Topology } from '@understudy/core/routing';
 import type { CachedStatement } from '@understudy/core/sql';
 import { Frontend } from '@understudy/wire';
 import type { ClientUnit } from './client-unit.ts';
+import { ProxyFailure } from './errors.ts';
 import { Lane, type LaneRead, type LaneRider } from './lane.ts';
 import type { ProxyOptions } from './options.ts';
-import type { Acquisition } from './pool.ts';
+import { type Acquisition, Superseded } from './pool.ts';
 import type { PoolUser } from './pool-users.ts';
 import type { Pools } from './pools.ts';
 import type { SendContext } from './send-unit.ts';
@@ -37,9 +38,11 @@ interface Group {
 /** A lane that is on its way. */
 interface Opening {
   readonly acquisition: Acquisition;
-  /** Resolves when it is there (true), or cannot be had (false). */
-  readonly done: Promise<boolean>;
+  readonly done: Promise<OpeningOutcome>;
 }
+
+/** `withdrawn`: nobody wants it any more, which says nothing of the server. */
+export type OpeningOutcome = 'open' | 'withdrawn' | 'failed';
 
 /** Settings that time the statement itself: waiting in a lane would not count. */
 const TIMED = ['statement_timeout', 'transaction_timeout'] as const;
@@ -121,7 +124,7 @@ export class Lanes {
   }
 
   /**
-   * Sends a read on a lane to this replica. A promise: there is no room, but a lane is being opened; once it resolves with true the read can be sent.
+   * Sends a read on a lane to this replica. A promise: there is no room, but a lane is being opened; once it resolves with `open` the read can be sent.
    * Were it to go the usual way meanwhile, a crowd would take all connections before the first lane had one. Null: there is no room, and will be none.
    */
   send(request: {
@@ -132,7 +135,7 @@ export class Lanes {
     readonly user: PoolUser;
     readonly settings: SettingsSet;
     readonly sending: SendContext;
-  }): LaneRead | Promise<boolean> | null {
+  }): LaneRead | Promise<OpeningOutcome> | null {
     if (this.#options.lanes === 'off') return null;
     const group = this.#groupOf(request.server, request.user, request.settings);
     const now = performance.now();
@@ -176,18 +179,18 @@ export class Lanes {
     if (!pool.canSpare) return;
     const acquisition = pool.acquire('socket');
     const done = acquisition.connection
-      .then(async connection => {
+      .then(async (connection): Promise<OpeningOutcome> => {
         connection.owner = connection.pool;
         await applySettings(connection, settings).catch((error: unknown) => {
           connection.destroy(error as Error);
           throw error;
         });
-        if (connection.lost) return false;
+        if (connection.lost) return 'failed';
         group.lanes.push(this.#laneOn(connection, group, sending));
-        return true;
+        return 'open';
       })
       // Without a lane reads go the usual way, which tells what is wrong.
-      .catch(() => false)
+      .catch((error: unknown) => (error instanceof Superseded || error instanceof ProxyFailure ? 'withdrawn' : 'failed'))
       .finally(() => {
         group.opening = null;
       });

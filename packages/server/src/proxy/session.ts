@@ -11,7 +11,7 @@ import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { changesCode } from './hiding-triggers.ts';
 import type { LaneRead, LaneRider } from './lane.ts';
-import { aloneMs, learnRun, mayRide } from './lanes.ts';
+import { aloneMs, learnRun, mayRide, type OpeningOutcome } from './lanes.ts';
 import type { Activity, TimedClient } from './limits.ts';
 import { judgeLoss } from './loss.ts';
 import { OwnAnswers } from './own-answers.ts';
@@ -464,7 +464,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     const { user } = this.#servers;
     const ride = lanes.send({ unit, rider: this, server, term, user, settings, sending: this.#sending });
     if (ride === null) return null;
-    if (ride instanceof Promise) return this.#block(this.#awaitLane(unit, ride));
+    if (ride instanceof Promise) return this.#block(this.#awaitLane(unit, server, ride));
     this.#laneRead = ride;
     if (unit.heldAtMs > 0) this.#noteHold(unit);
     freshness.started(server.id);
@@ -474,15 +474,18 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
   }
 
   /** Waits for a lane that is being opened; without one the read runs alone. A cancel ends the wait. */
-  async #awaitLane(unit: ClientUnit, opened: Promise<boolean>): Promise<void> {
-    const cancelled = new Promise<boolean>(resolve => {
+  async #awaitLane(unit: ClientUnit, server: RoutableServer, opening: Promise<OpeningOutcome>): Promise<void> {
+    const cancelled = new Promise<OpeningOutcome>(resolve => {
       this.#cancelWait = () => {
         this.#failHead(unit, canceled());
-        resolve(false);
+        resolve('withdrawn');
       };
     });
-    if (!(await Promise.race([opened, cancelled]))) unit.alone = true;
+    const outcome = await Promise.race([opening, cancelled]);
     this.#cancelWait = null;
+    if (outcome === 'open') return;
+    unit.alone = true;
+    if (outcome === 'failed') this.#openingFailed(unit, server);
   }
 
   #dispatchReplica(unit: ClientUnit, connection: ServerConnection, because: string): Dispatch {
@@ -496,11 +499,16 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     } catch (error) {
       if (error instanceof Superseded) return;
       if (error instanceof ProxyFailure) return this.#failHead(unit, error);
-      this.#context.freshness.failed(server.id, 'not-started');
-      unit.openingsFailed += 1;
+      this.#openingFailed(unit, server);
       const hopeless = unit.openingsFailed >= MAX_ATTEMPTS || error instanceof LoginRefused;
       if (hopeless) unit.primaryBecause = `${server.id} could not be connected to: ${(error as Error).message}`;
     }
+  }
+
+  /** Counts against the server, so that another replica is chosen. */
+  #openingFailed(unit: ClientUnit, server: RoutableServer): void {
+    this.#context.freshness.failed(server.id, 'not-started');
+    unit.openingsFailed += 1;
   }
 
   async #patchReplica(unit: ClientUnit, connection: ServerConnection): Promise<void> {
