@@ -58,7 +58,9 @@ function drawPanel({ title, xs, series }: Panel): string {
   const x = (i: number): number => (xs.length === 1 ? WIDTH / 2 : (i * WIDTH) / (xs.length - 1));
   const y = (value: number): number => HEIGHT - (value / top) * HEIGHT;
   const parts = [`<text x="0" y="-8" font-weight="600">${escapeXml(title)}</text>`];
-  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+  const ticks = ticksUpTo(top);
+  for (let i = 0; i <= ticks; i++) {
+    const share = i / ticks;
     const at = y(top * share);
     parts.push(`<line x1="0" x2="${WIDTH}" y1="${at}" y2="${at}" stroke="#e5e7eb"/>`);
     parts.push(`<text x="-6" y="${at + 4}" text-anchor="end" fill="#6b7280">${short(top * share)}</text>`);
@@ -73,10 +75,16 @@ function drawPanel({ title, xs, series }: Panel): string {
   return parts.join('');
 }
 
-/** The next of 1, 2, 2.5, 5 times a power of ten. */
+/** The next of 1, 2, 2.5, 3, 4, 5 times a power of ten; a hundredth above one of them still counts as that. */
 export function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 2.5, 5, 10].find(step => step * power >= value) ?? 10) * power;
+  return ([1, 2, 2.5, 3, 4, 5, 10].find(step => step * power * 1.01 >= value) ?? 10) * power;
+}
+
+/** Steps whose values are short numbers. */
+function ticksUpTo(top: number): number {
+  const leading = Number((top / 10 ** Math.floor(Math.log10(top))).toFixed(1));
+  return leading === 3 ? 3 : leading === 2 || leading === 4 ? 4 : 5;
 }
 
 const short = (value: number): string => (value >= 1000 ? `${Number((value / 1000).toFixed(1))}k` : String(Number(value.toFixed(1))));

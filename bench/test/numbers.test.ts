@@ -76,5 +76,5 @@ test('parts are named by the words they begin with', () => {
 });
 
 test('an axis ends at a round number', () => {
-  expect([900, 1000, 1001, 2300, 26_000].map(niceCeiling)).toEqual([1000, 1000, 2000, 2500, 50_000]);
+  expect([900, 1000, 1005, 1020, 2300, 26_000].map(niceCeiling)).toEqual([1000, 1000, 1000, 2000, 2500, 30_000]);
 });
