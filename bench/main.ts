@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { type Cell, type CellResult, runCell } from './lib/cell.ts';
 import { BenchCluster } from './lib/cluster.ts';
 import { thisMachine } from './lib/machine.ts';
+import { pgbench } from './lib/pgbench.ts';
 import { readReport, tableOf, writeReport } from './lib/report.ts';
 import { cellsFor } from './parts/index.ts';
 import { STARTERS } from './peers/index.ts';
@@ -31,6 +32,8 @@ const { values } = parseArgs({
 
 /** One for each client of the largest part, for several peers that keep theirs. The one setting of the cluster that is not the default. */
 const MAX_CONNECTIONS = 2500;
+
+const WARM_UP_SECONDS = 2;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const words = (list: string): string[] => list.split(',').filter(word => word !== '');
@@ -53,6 +56,12 @@ async function startPeers(names: readonly PeerName[], setting: PeerSetting): Pro
   return peers;
 }
 
+/** Node compiles what runs often, and a router that carries load has done so long ago. */
+async function warmUp(cluster: BenchCluster): Promise<void> {
+  for (const mode of ['simple', 'extended', 'prepared'] as const)
+    await pgbench({ to: cluster.router, mode, clients: 8, seconds: WARM_UP_SECONDS, work: ['-S'] }, () => undefined);
+}
+
 async function measureAll(cluster: BenchCluster, cells: readonly Cell[], directory: string): Promise<CellResult[]> {
   const setting: PeerSetting = {
     directory,
@@ -66,6 +75,7 @@ async function measureAll(cluster: BenchCluster, cells: readonly Cell[], directo
   const world = { setting, postmasters: cluster.postmasterPids, seconds: Number(values.seconds) };
   const results: CellResult[] = [];
   try {
+    await warmUp(cluster);
     for (const cell of cells) {
       say(cell.title);
       results.push(await runCell(cell, peers, world, Number(values.rounds), say));
