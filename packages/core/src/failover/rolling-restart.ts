@@ -49,7 +49,8 @@ export function nextRestartStep(view: RestartView): RestartStep {
   if (leader === undefined) return { kind: 'wait', why: 'there is no open primary' };
   if (away !== undefined) return { kind: 'wait', why: `${away.id} is ${away.detail ?? 'not back yet'}` };
   const due = view.members.filter(member => member.isDue && member !== leader);
-  const next = due.find(member => fits(member, leader));
+  const fitting = due.filter(member => fits(member, leader));
+  const next = fitting.find(mayStart) ?? fitting[0];
   if (next !== undefined) return restartReplica(view, next);
   if (leader.isDue) return due.length > 0 ? restartInPlace(view, leader) : restartPrimary(view, leader);
   return due[0] === undefined ? { kind: 'done' } : { kind: 'refused', why: misfit(due[0], leader) };
@@ -57,8 +58,13 @@ export function nextRestartStep(view: RestartView): RestartStep {
 
 function restartReplica(view: RestartView, member: RestartCandidate): RestartStep {
   if (!staysProtected(view, member)) return { kind: 'refused', why: unprotected(view, member) };
-  if (!member.knowsLimits) return { kind: 'wait', why: `${member.id} has not replayed the start of the primary yet` };
+  if (!mayStart(member)) return { kind: 'wait', why: `${member.id} has not replayed the start of the primary yet` };
   return { kind: 'restart', member: member.id };
+}
+
+/** What it has replayed holds it to limits that it has now at least: only a lower one has to be waited for, which a delayed replica does last. */
+function mayStart(member: RestartCandidate): boolean {
+  return member.knowsLimits || (member.limits !== null && lacking(configured(member), running(member)) === null);
 }
 
 /** Clients wait least for a switchover. Where nobody can take over and leave commits protected, the primary is restarted as it is. */

@@ -85,7 +85,18 @@ describe('what is restarted next', () => {
       candidate('n2', { limits: limits(200, 100), knowsLimits: false }),
       candidate('n3'),
     ];
-    expect(nextRestartStep(view({}, members))).toMatchObject({ kind: 'wait' });
+    expect(nextRestartStep(view({}, members))).toEqual({ kind: 'restart', member: 'n3' });
+    const last = members.map(member => ({ ...member, isDue: member.id === 'n2' }));
+    expect(nextRestartStep(view({}, last))).toMatchObject({ kind: 'wait', why: expect.stringContaining('n2 has not replayed') });
+  });
+
+  it('waits for no replay where the limits stay, or rise: a delayed replica would have to sit out its delay', () => {
+    for (const kept of [limits(200), limits(200, 300)]) {
+      const delayed = candidate('n4', { inCohort: false, mayLead: false, knowsLimits: false, limits: kept });
+      expect(nextRestartStep(view({}, [candidate('n1'), delayed]))).toEqual({ kind: 'restart', member: 'n4' });
+    }
+    const unknown = candidate('n4', { inCohort: false, mayLead: false, knowsLimits: false, limits: null });
+    expect(nextRestartStep(view({}, [candidate('n1'), unknown]))).toMatchObject({ kind: 'wait' });
   });
 
   it('refuses what would leave a replica that does not start', () => {
