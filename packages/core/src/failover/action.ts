@@ -46,7 +46,8 @@ export type Action =
       readonly fromLsn: Lsn;
       readonly leaderHistory: TimelineHistory;
     }
-  | { readonly kind: 'clone'; readonly primary: MemberId; readonly host: string; readonly port: number }
+  /** Take a copy of the leader of the term, or of a replica that streams under it. */
+  | { readonly kind: 'clone'; readonly from: MemberId; readonly host: string; readonly port: number }
   /** Physical slots that should exist on this member; others of ours are dropped only when listed in `drop`. */
   | { readonly kind: 'slots'; readonly ensure: readonly string[]; readonly drop: readonly string[] }
   /** A person must decide: said once, kept until it no longer holds. */

@@ -1,14 +1,17 @@
-import type { PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster/index.ts';
+import type { MemberId, PrimaryServer, ReplicaServer, Rule, WalPosition } from '../cluster/index.ts';
 import { commonLsn, formatLsn, isAncestor, lagBytes, maxLsn, parseFollowName, streamName } from '../cluster/index.ts';
 import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
 import { changeStore, decision, isHoldingBack, isLive, isolatedWalEnd, leadingServer, repairDue, reportOf, selfReport } from './facts.ts';
 import { slotName } from './slots.ts';
-import { type Source, sourceOf } from './upstream.ts';
+import { copySourceOf, type Source, sourceOf } from './upstream.ts';
 import type { View } from './view.ts';
 
 /** A replica that gets no WAL for this many replica timeouts, from a primary that is well, is cloned anew: what it needs is gone there. */
 const STARVED_TIMEOUTS = 6;
+
+/** So many times a cascading replica asks its upstream for its first copy. */
+const UPSTREAM_COPIES = 2;
 
 /** A member that does not lead: follow the primary of this term, by the gentlest way that leads there. */
 export function follow(view: View, rule: Rule, nowMs: number): readonly Decision[] {
@@ -18,9 +21,7 @@ export function follow(view: View, rule: Rule, nowMs: number): readonly Decision
   if (server === undefined) return [];
   switch (server.kind) {
     case 'absent':
-      return leader === null || !repairDue(view, nowMs)
-        ? repairAlarm(view)
-        : [clone(view, rule, 'It has no data yet.'), ...repairAlarm(view)];
+      return leader === null || !repairDue(view, nowMs) ? repairAlarm(view) : [firstCopy(view, rule, nowMs), ...repairAlarm(view)];
     case 'stopped':
       return startReplica(view, rule, leader, nowMs);
     case 'replica':
@@ -44,7 +45,7 @@ function startReplica(view: View, rule: Rule, leader: PrimaryServer | null, nowM
   const isOpening = !rule.established && nowMs - view.local.seen.ruleAtMs < view.config.electionTimeoutMs / 2;
   if (isOpening && !rule.cohort.includes(view.self)) return [];
   if (attempts >= 3 && leader !== null && fault === 'unknown')
-    return [clone(view, rule, `It did not start ${attempts} times.`), ...repairAlarm(view)];
+    return [clone(view, rule.primary, `It did not start ${attempts} times.`), ...repairAlarm(view)];
   const alarms =
     leader === null && attempts >= view.config.repairAttempts ? [alarm('replica-cannot-start', { attempts })] : repairAlarm(view);
   return [decision({ kind: 'start-isolated' }, 'Start as a replica to see where its WAL ends.', { attempts }), ...alarms];
@@ -174,19 +175,21 @@ function starved(view: View, rule: Rule, nowMs: number): readonly Decision[] {
   const sinceMs = Math.max(view.local.streamedAtMs[view.self] ?? 0, view.local.seen.ruleAtMs, view.local.startedAtMs);
   if (nowMs - sinceMs < STARVED_TIMEOUTS * view.config.replicaTimeoutMs || !repairDue(view, nowMs)) return repairAlarm(view);
   return [
-    clone(view, rule, `Nothing was streamed for ${Math.round(nowMs - sinceMs)} ms: the primary has no longer what it needs.`),
+    clone(view, rule.primary, `Nothing was streamed for ${Math.round(nowMs - sinceMs)} ms: the primary has no longer what it needs.`),
     ...repairAlarm(view),
   ];
 }
 
-function clone(view: View, rule: Rule, why: string): Decision {
-  const spec = view.state.members[rule.primary];
+/** A cascading replica is to spare the primary, and the link to it, the copy, too. When its upstream has failed to give one, the primary does. */
+function firstCopy(view: View, rule: Rule, nowMs: number): Decision {
+  const upstream = view.local.repair.attempts < UPSTREAM_COPIES ? copySourceOf(view, rule, nowMs) : null;
+  return clone(view, upstream ?? rule.primary, 'It has no data yet.');
+}
+
+function clone(view: View, from: MemberId, why: string): Decision {
+  const spec = view.state.members[from];
   const { attempts } = view.local.repair;
-  return decision(
-    { kind: 'clone', primary: rule.primary, host: spec?.host ?? '', port: spec?.port ?? 0 },
-    `Clone from ${rule.primary}. ${why}`,
-    { attempts },
-  );
+  return decision({ kind: 'clone', from, host: spec?.host ?? '', port: spec?.port ?? 0 }, `Clone from ${from}. ${why}`, { attempts });
 }
 
 function repairAlarm(view: View): readonly Decision[] {

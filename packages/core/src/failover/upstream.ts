@@ -47,6 +47,13 @@ export function sourceOf(view: View, rule: Rule, server: ReplicaServer, nowMs: n
   }
 }
 
+/** The upstream that can give a cascading replica its first copy; null for the primary. A delayed one would give away the past, which it holds back. */
+export function copySourceOf(view: View, rule: Rule, nowMs: number): MemberId | null {
+  const upstream = upstreamOf(view.state, rule, view.self);
+  if (upstream === null || view.state.members[upstream]?.applyDelayMs !== 0) return null;
+  return isLive(view, upstream, nowMs) && streamsUnder(reportOf(view, upstream), rule.term) ? upstream : null;
+}
+
 /** The member that a cascading replica should stream from; null for the primary. Members that name each other in a circle follow the primary. */
 export function upstreamOf({ members }: Pick<ClusterState, 'members'>, rule: Pick<Rule, 'primary'>, self: MemberId): MemberId | null {
   const upstream = members[self]?.follows ?? null;

@@ -43,6 +43,23 @@ describe('a cascading replica', () => {
     expect(asked(from(VIA), { n2: replica(), local: LONG_AGO, silentMs: { n1: 5000 }, storeHeardAtMs: NOW - 5000 })).toEqual([]);
   });
 
+  it('takes its first copy from its upstream while that streams, and from the primary where it does not or has failed to give one', () => {
+    const copies = (parts: Partial<ViewParts> = {}, n2 = streaming('n2')) =>
+      actions({
+        self: 'n4',
+        reports: [...healthy({ n2 }), report('n4', { kind: 'absent' })],
+        ...parts,
+        state: { members, ...parts.state },
+      });
+    expect(copies()).toEqual([{ kind: 'clone', from: 'n2', host: 'n2.test', port: 5432 }]);
+    const fromPrimary = [{ kind: 'clone', from: 'n1', host: 'n1.test', port: 5432 }];
+    expect(copies({}, replica())).toEqual(fromPrimary);
+    expect(copies({ silentMs: { n2: 5000 } })).toEqual(fromPrimary);
+    expect(copies({ state: { members: { ...members, n2: spec('n2', { applyDelayMs: 1000 }) } } })).toEqual(fromPrimary);
+    const failed = { attempts: 2, lastAtMs: NOW - 60_000, fault: 'unknown' } as const;
+    expect(copies({ local: { repair: failed } })).toEqual(fromPrimary);
+  });
+
   it('goes back to its upstream, not at once', () => {
     const since = (sinceMs: number) => ({ local: { cascade: { upstreamAtMs: NOW, sinceMs } } });
     expect(asked(streaming('n4'), since(NOW - 10_000))).toEqual([]);

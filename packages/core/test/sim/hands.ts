@@ -142,7 +142,7 @@ export class Hands {
       case 'rejoin':
         return this.#rejoin(action.primary);
       case 'clone':
-        return this.#clone(action.primary);
+        return this.#clone(action.from);
       case 'slots':
         agent.slots = action.ensure;
         return agent.poke();
@@ -301,6 +301,13 @@ export class Hands {
     return source?.alive && source.leads && world.network.bothWays(id, primary) ? source : null;
   }
 
+  /** A running replica can give a copy of what it has, too. */
+  #copySource(from: MemberId): SimAgent['postgres'] | null {
+    const { world, id } = this.#agent;
+    const source = world.servers.get(from);
+    return source?.alive && source.data === 'whole' && world.network.bothWays(id, from) ? source : null;
+  }
+
   #rejoin(primary: MemberId): void {
     const agent = this.#agent;
     const { postgres, world } = agent;
@@ -310,27 +317,26 @@ export class Hands {
     postgres.data = 'partial';
     this.#operate({ kind: 'rewinding' }, world.random.between(200, 1200), () => {
       const walMissing = world.random.chance(world.rewindFailure);
-      if (walMissing || !this.#copy(primary)) this.#failed();
+      if (walMissing || !this.#copy(this.#source(primary))) this.#failed();
       else agent.repair = { attempts: 0, lastAtMs: agent.mono, fault: 'unknown' };
     });
   }
 
-  #clone(primary: MemberId): void {
+  #clone(from: MemberId): void {
     const agent = this.#agent;
     const { postgres, world } = agent;
-    if (this.#source(primary) === null) return this.#failed();
+    if (this.#copySource(from) === null) return this.#failed();
     if (postgres.data === 'none') postgres.data = 'partial';
-    else if (postgres.data === 'whole') world.checks.destroys(agent, primary);
+    else if (postgres.data === 'whole') world.checks.destroys(agent, from);
     this.#operate({ kind: 'cloning', bytesDone: 0, bytesTotal: null }, world.random.between(300, 2500), () => {
       if (postgres.data === 'whole') postgres.kill(false);
-      if (!this.#copy(primary)) this.#failed();
+      if (!this.#copy(this.#copySource(from))) this.#failed();
       else agent.repair = { attempts: 0, lastAtMs: agent.mono, fault: 'unknown' };
     });
-    if (postgres.data === 'partial' && !world.mutation.hidesHalfClones) world.mutation.halfClone(postgres, world.servers.get(primary)!);
+    if (postgres.data === 'partial' && !world.mutation.hidesHalfClones) world.mutation.halfClone(postgres, world.servers.get(from)!);
   }
 
-  #copy(primary: MemberId): boolean {
-    const source = this.#source(primary);
+  #copy(source: SimAgent['postgres'] | null): boolean {
     if (source === null) return false;
     const { postgres } = this.#agent;
     postgres.data = 'whole';

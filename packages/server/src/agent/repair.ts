@@ -10,36 +10,32 @@ const STOP_DEADLINE_MS = 10_000;
 const REWIND_DEADLINE_MS = 600_000;
 
 type Progress = (operation: Operation) => void;
-type Source = Pick<Extract<Action, { kind: 'clone' }>, 'primary' | 'host' | 'port'>;
+type Source = Pick<Extract<Action, { kind: 'clone' }>, 'from' | 'host' | 'port'>;
+type Rejoin = Extract<Action, { kind: 'rejoin' }>;
 
-/** Takes a copy of the primary into this member, which holds no data. */
-export async function takeClone(context: PerformerContext, from: Source, signal: AbortSignal, onProgress: Progress): Promise<void> {
+/** Takes a copy of another member into this one, which holds no data. */
+export async function takeClone(context: PerformerContext, source: Source, signal: AbortSignal, onProgress: Progress): Promise<void> {
   const { server, member, say } = context;
-  say('clone-started', `${member} copies ${from.primary}.`);
+  say('clone-started', `${member} copies ${source.from}.`);
   const { bytes, files } = await clone(server.spec, {
-    source: { host: from.host, port: from.port },
+    source: { host: source.host, port: source.port },
     systemId: context.systemId(),
     slotName: slotName(member),
     onProgress: progress => onProgress({ kind: 'cloning', ...progress }),
     signal,
   }).catch(async (error: unknown) => {
-    if (error instanceof PostgresError && error.code === 'disk-full') await makeRoom(context, from);
+    if (error instanceof PostgresError && error.code === 'disk-full') await makeRoom(context, source);
     throw error;
   });
   await rm(replacedDirectory(context), { recursive: true, force: true });
-  say('clone-finished', `${member} has a verified copy of ${from.primary} (${files} files).`, { bytes, files });
+  say('clone-finished', `${member} has a verified copy of ${source.from} (${files} files).`, { bytes, files });
 }
 
 /**
  * Brings back a member whose WAL went past the fork point. What it has beyond is set aside and its range reported first; then it is
  * rewound where the provider can, else cloned anew. The old data directory is kept beside the new one until the copy is complete.
  */
-export async function rejoin(
-  context: PerformerContext,
-  action: Extract<Action, { kind: 'rejoin' }>,
-  signal: AbortSignal,
-  onProgress: Progress,
-): Promise<void> {
+export async function rejoin(context: PerformerContext, action: Rejoin, signal: AbortSignal, onProgress: Progress): Promise<void> {
   const { server } = context;
   const seen = context.watcher.observation;
   const endLsn = seen?.kind === 'replica' ? (seen.walEnd?.lsn ?? null) : null;
@@ -52,14 +48,10 @@ export async function rejoin(
     // A rewind that was cut off has taken it away already.
     if (error.code !== 'ENOENT') throw error;
   });
-  await takeClone(context, action, signal, onProgress);
+  await takeClone(context, { from: action.primary, host: action.host, port: action.port }, signal, onProgress);
 }
 
-async function setAside(
-  { server, member, say }: PerformerContext,
-  action: Extract<Action, { kind: 'rejoin' }>,
-  endLsn: Lsn | null,
-): Promise<void> {
+async function setAside({ server, member, say }: PerformerContext, action: Rejoin, endLsn: Lsn | null): Promise<void> {
   const archive = await archiveDivergedWal(server.spec, {
     forkLsn: action.fromLsn,
     name: `fork-${formatLsn(action.fromLsn).replace('/', '-')}`,
@@ -77,7 +69,7 @@ async function setAside(
 }
 
 /** False when a new clone is needed. */
-async function tryRewind({ server, member, say }: PerformerContext, action: Source, signal: AbortSignal): Promise<boolean> {
+async function tryRewind({ server, member, say }: PerformerContext, action: Rejoin, signal: AbortSignal): Promise<boolean> {
   try {
     const result = await rewind(server.spec, { source: action, timeoutMs: REWIND_DEADLINE_MS, signal });
     if (result.kind !== 'impossible') {
@@ -97,7 +89,7 @@ async function tryRewind({ server, member, say }: PerformerContext, action: Sour
  * A copy did not fit beside the data that it is to replace. That was kept for comfort: the leader of the term holds all that counts, and what diverged
  * was set aside. Without it the next attempt may fit, and otherwise none ever would.
  */
-async function makeRoom(context: PerformerContext, from: Source): Promise<void> {
+async function makeRoom(context: PerformerContext, source: Source): Promise<void> {
   const replaced = replacedDirectory(context);
   const isThere = await stat(replaced).then(
     () => true,
@@ -105,7 +97,7 @@ async function makeRoom(context: PerformerContext, from: Source): Promise<void> 
   );
   if (!isThere) return;
   await rm(replaced, { recursive: true, force: true });
-  context.say('decision', `There was no room for a copy of ${from.primary} beside the old data of ${context.member}, which was removed.`);
+  context.say('decision', `There was no room for a copy of ${source.from} beside the old data of ${context.member}, which was removed.`);
 }
 
 function replacedDirectory({ server }: PerformerContext): string {
