@@ -1,4 +1,4 @@
-import type { ClusterState, MemberId } from '../cluster/index.ts';
+import type { ClusterState, MemberId, MemberSpec } from '../cluster/index.ts';
 import { type HeardReports, restartViewOf } from './restart-view.ts';
 
 /** A member that gives its place to another one, which runs on another machine. */
@@ -38,4 +38,13 @@ export function nextMoveStep(state: ClusterState, reports: HeardReports, { from,
   if (!isEnough && away !== undefined) return { kind: 'wait', why: `${away.id} is ${away.detail ?? 'not back yet'}` };
   if (!isEnough) return { kind: 'refused', why: `Without ${from} fewer replicas would be left than commits wait for (${view.acks}).` };
   return { kind: 'remove', member: from };
+}
+
+/** Who streamed from the member that goes streams from the one that takes its place; that one from whom it streamed itself. Pure. */
+export function followersMoved(members: ClusterState['members'], { from, to }: Move): ClusterState['members'] {
+  const after = (spec: MemberSpec): MemberSpec => {
+    if (spec.follows !== from) return spec;
+    return { ...spec, follows: spec.id === to ? (members[from]?.follows ?? null) : to };
+  };
+  return Object.fromEntries(Object.values(members).map(spec => [spec.id, after(spec)]));
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterState, MemberReport } from '../../src/cluster/index.ts';
-import { nextMoveStep } from '../../src/failover/index.ts';
+import { followersMoved, nextMoveStep } from '../../src/failover/index.ts';
 import { healthy, primary, report, RULE, spec, stateOf, streaming } from './view-builder.ts';
 
 const MOVE = { from: 'n1', to: 'n3' };
@@ -47,5 +47,23 @@ describe('what a move does next', () => {
   it('is refused where the new member may not lead and would have to', () => {
     const members = { ...stateOf().members, n3: spec('n3', { nofailover: true }) };
     expect(step(MOVE, { members })).toMatchObject({ kind: 'refused' });
+  });
+});
+
+describe('who streamed from a member that moves', () => {
+  it('streams from the one that takes its place, which streams from whom that did', () => {
+    const members = {
+      n2: spec('n2', { follows: 'n1' }),
+      n3: spec('n3', { follows: 'n2' }),
+      n4: spec('n4', { follows: 'n2' }),
+      n5: spec('n5', { follows: 'n3' }),
+    };
+    const follows = Object.values(followersMoved(members, { from: 'n2', to: 'n4' })).map(each => [each.id, each.follows]);
+    expect(follows).toEqual([
+      ['n2', 'n1'],
+      ['n3', 'n4'],
+      ['n4', 'n1'],
+      ['n5', 'n3'],
+    ]);
   });
 });

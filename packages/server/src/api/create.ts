@@ -13,7 +13,7 @@ import { addOperations, check, existing, restartRequest } from './operations.ts'
 import { addPage } from './page.ts';
 import { planOperation } from './plan.ts';
 import { withoutPassword } from './redact.ts';
-import { eventsQuery, planQuery } from './schemas.ts';
+import { eventsQuery, type PlanQuery, planQuery } from './schemas.ts';
 import { statementStream } from './statements.ts';
 import { addTopology } from './topology.ts';
 import { addTour } from './tour.ts';
@@ -107,7 +107,7 @@ function addReading(app: Hono, facade: ClusterFacade, options: ApiOptions): void
     const query = check(planQuery, c.req.query());
     // One that has moved is no member any more.
     const member = query.kind === 'move' ? (query.member ?? null) : existing(facade, query.member);
-    const request = plannedRequest(query.kind, member, query);
+    const request = plannedRequest(member, query);
     return c.json(planOperation(facade, request));
   });
   const meter = new FailoverMeter(facade);
@@ -130,11 +130,7 @@ function publicStatus(status: StatusDocument): StatusDocument {
   return { ...status, endpoints: { ...status.endpoints, router: withoutPassword(status.endpoints.router) } };
 }
 
-function plannedRequest(
-  kind: OperationRequest['kind'],
-  member: string | null,
-  { acceptDataLoss, all, to }: Readonly<Partial<Record<'acceptDataLoss' | 'all' | 'to', string | undefined>>>,
-): OperationRequest {
+function plannedRequest(member: string | null, { kind, acceptDataLoss, all, to, applyDelayMs, follows }: PlanQuery): OperationRequest {
   switch (kind) {
     case 'switchover':
       return { kind, to: member };
@@ -149,6 +145,7 @@ function plannedRequest(
       if (member === null || to === undefined) throw new UnderstudyError('bad-request', { why: 'member or to is missing' });
       return { kind, from: member, to };
     case 'add-replica':
+      return { kind, applyDelayMs, follows: follows ?? null };
     case 'pause':
     case 'resume':
     case 'upgrade':

@@ -121,13 +121,15 @@ function readingPaths(): Json {
     '/history': get('How each term came to be.', json('History', 'The last terms.')),
     '/plan': get('What an operation would do now. Touches nothing.', json('Plan', 'The plan.'), [
       {
-        ...query('kind', 'The operation.', { enum: ['switchover', 'failover', 'remove-replica', 'restart', 'upgrade', 'move'] }),
+        ...query('kind', 'The operation.', { enum: schemas.PLANNED_KINDS }),
         required: true,
       },
       query('member', 'The member that is meant.'),
       query('acceptDataLoss', 'For failover.', { enum: ['true', 'false'] }),
       query('to', 'For move: the member that takes the place.'),
       query('all', 'For restart: every server.', { enum: ['true', 'false'] }),
+      query('applyDelayMs', 'For add-replica: a delayed one.', integer),
+      query('follows', 'For add-replica: the member that it streams from.'),
     ]),
     '/statements': get(
       'What the router routes now: samples as server-sent events, without literals.',

@@ -1,4 +1,4 @@
-import { type MemberId, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
+import { formatDuration, type MemberId, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
 import { errorAnswer } from './errors.ts';
 import type { RestartStep } from '@understudy/core/failover';
 import type { ClusterFacade, OperationRequest } from './facade.ts';
@@ -35,7 +35,7 @@ function planned(facade: PlanSources, request: OperationRequest): Planned {
     case 'remove-replica':
       return planRemoval(status, request.id);
     case 'add-replica':
-      return planAddition(status, facade.newMembers);
+      return planAddition(status, facade.newMembers, request);
     case 'pause':
       return { member: null, steps: planPause(status) };
     case 'resume':
@@ -117,18 +117,24 @@ function planRemoval(status: StatusDocument, id: MemberId): Planned {
   };
 }
 
-function planAddition(status: StatusDocument, newMembers: 'here' | 'elsewhere'): Planned {
+type Addition = Extract<OperationRequest, { kind: 'add-replica' }>;
+
+function planAddition(status: StatusDocument, newMembers: 'here' | 'elsewhere', { applyDelayMs = 0, follows = null }: Addition): Planned {
+  if (follows !== null) memberOf(status, follows);
   if (newMembers === 'elsewhere') throw new UnderstudyError('member-elsewhere');
   if (status.paused) throw new UnderstudyError('cluster-paused');
   if (status.members.length > REPLICAS_MAX) throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });
-  const primary = status.primary ?? 'the primary, once there is one,';
+  const upstream = follows ?? status.primary ?? 'the primary, once there is one,';
+  const delay = applyDelayMs > 0 ? `, and shows each change ${formatDuration(applyDelayMs)} later` : '';
   return {
     member: null,
     steps: [
       'A new member gets a name, a directory and a port of its own on this machine.',
-      `All data of ${primary} is copied while it works, with the WAL of that time, and every file is checked. It needs as much disk space again.`,
-      `It follows ${primary}, and its acknowledgement counts as soon as it has caught up.`,
-      'The router gives it reads, few at first.',
+      `All data of ${upstream} is copied while it works, with the WAL of that time, and every file is checked. It needs as much disk space again.`,
+      ...(delay === '' && follows === null
+        ? [`It follows ${upstream}, and its acknowledgement counts as soon as it has caught up.`]
+        : [`It follows ${upstream}${delay}. No commit waits for it.`]),
+      delay === '' ? 'The router gives it reads, few at first.' : 'The router gives it no reads, and it is never made the primary.',
     ],
   };
 }
@@ -154,11 +160,13 @@ function planResume(status: StatusDocument): readonly string[] {
 function planMove(facade: PlanSources, from: MemberId, to: MemberId): Planned {
   const { members, primary } = facade.status();
   if (facade.newMembers === 'here') throw new UnderstudyError('no-other-machine', { id: from });
+  const followers = members.flatMap(({ id, cascade }) => (cascade?.upstream === from && id !== to ? [id] : []));
   const steps = members.some(({ id }) => id === from)
     ? [
         `${to} is waited for until it has joined, has a copy of all data, and counts among those that acknowledge.`,
         ...(primary === from ? [`${to} becomes the primary; ${from} follows it.`] : []),
         `${from} leaves the cohort, is stopped, its data is deleted and its service ends.`,
+        ...(followers.length > 0 ? [`${followers.join(', ')}, which streams from ${from}, streams from ${to}.`] : []),
       ]
     : [`Nothing: ${from} is no member any more.`];
   return { member: to, steps };

@@ -1,4 +1,4 @@
-import { APPLY_DELAY_MS_MAX, ERRORS, type ErrorCode, EVENT_KINDS, type EventKind } from '@understudy/core/cluster';
+import { APPLY_DELAY_MS_MAX, ERRORS, type ErrorCode, EVENT_KINDS, type EventKind, TRIGGERS } from '@understudy/core/cluster';
 import { z } from 'zod';
 import type { OperationRequest } from './facade.ts';
 import type * as types from './types.ts';
@@ -100,17 +100,7 @@ export const historySchema: z.ZodType<types.HistoryAnswer> = z.strictObject({
       term: count,
       primary: memberId,
       timeline: count,
-      trigger: z.enum([
-        'bootstrap',
-        'primary-exited',
-        'primary-unresponsive',
-        'primary-failing',
-        'primary-lost',
-        'primary-fenced',
-        'switchover',
-        'operator',
-        'election-stalled',
-      ]),
+      trigger: z.enum(TRIGGERS),
       reason: z.string(),
       detectMs: z.number().nullable(),
       raisedAtMs: z.number(),
@@ -272,18 +262,37 @@ export const moveBody: z.ZodType<MoveBody> = z.strictObject({ from: memberId, to
 export const restartBody: z.ZodType<RestartBody> = z.strictObject({ member: memberId.nullish(), all: z.boolean().optional(), timeoutMs });
 export const plainBody: z.ZodType<PlainBody> = z.strictObject({ timeoutMs });
 
-export const planQuery: z.ZodType<{
-  kind: OperationRequest['kind'];
-  member?: string | undefined;
-  acceptDataLoss?: 'true' | 'false' | undefined;
-  all?: 'true' | 'false' | undefined;
-  to?: string | undefined;
-}> = z.strictObject({
-  kind: z.enum(['switchover', 'failover', 'add-replica', 'remove-replica', 'pause', 'resume', 'restart', 'upgrade', 'move', 'shutdown']),
+export const PLANNED_KINDS: readonly [OperationRequest['kind'], ...OperationRequest['kind'][]] = [
+  'switchover',
+  'failover',
+  'add-replica',
+  'remove-replica',
+  'pause',
+  'resume',
+  'restart',
+  'upgrade',
+  'move',
+  'shutdown',
+];
+
+export interface PlanQuery {
+  readonly kind: OperationRequest['kind'];
+  readonly member?: string | undefined;
+  readonly acceptDataLoss?: 'true' | 'false' | undefined;
+  readonly all?: 'true' | 'false' | undefined;
+  readonly to?: string | undefined;
+  readonly applyDelayMs?: number | undefined;
+  readonly follows?: string | undefined;
+}
+
+export const planQuery: z.ZodType<PlanQuery> = z.strictObject({
+  kind: z.enum(PLANNED_KINDS),
   member: memberId.optional(),
   acceptDataLoss: z.enum(['true', 'false']).optional(),
   all: z.enum(['true', 'false']).optional(),
   to: memberId.optional(),
+  applyDelayMs: z.coerce.number().pipe(applyDelayMs).optional(),
+  follows: memberId.optional(),
 });
 
 export const eventsQuery: z.ZodType<{ after?: number | undefined; limit?: number | undefined }> = z.strictObject({

@@ -9,7 +9,7 @@ import {
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import type { HeardReports, Move, RestartStep } from '@understudy/core/failover';
+import { followersMoved, type HeardReports, type Move, type RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult, RestartRequest } from '../api/facade.ts';
 import { StatusSamples } from '../api/status-samples.ts';
@@ -135,7 +135,7 @@ export class Operator implements ClusterFacade {
       case 'add-replica':
         return this.#addReplica({ applyDelayMs: request.applyDelayMs ?? 0, follows: request.follows ?? null }, timeoutMs);
       case 'remove-replica':
-        return this.#removeReplica(request.id, timeoutMs);
+        return this.#removeReplica(request.id, null, timeoutMs);
       case 'restart':
       case 'upgrade':
         return this.#restarts.run(request, timeoutMs);
@@ -253,12 +253,14 @@ export class Operator implements ClusterFacade {
     throw new UnderstudyError('timed-out', { what: 'A change of the state', limitMs: 0 });
   }
 
-  async #removeReplica(id: MemberId, timeoutMs: number): Promise<OperationResult> {
+  /** `successor`: who takes its place, for those that stream from it, too. */
+  async #removeReplica(id: MemberId, successor: MemberId | null, timeoutMs: number): Promise<OperationResult> {
     await this.#change(state => {
       const spec = this.#requireMember(state, id);
       if (state.rule?.primary === id) throw new UnderstudyError('remove-primary', { id });
       if (state.paused) throw new UnderstudyError('cluster-paused');
-      return { ...state, members: { ...state.members, [id]: { ...spec, lifecycle: 'leaving' } } };
+      const members: ClusterState['members'] = { ...state.members, [id]: { ...spec, lifecycle: 'leaving' } };
+      return { ...state, members: successor === null ? members : followersMoved(members, { from: id, to: successor }) };
     }, `An operator asked to remove ${id}.`);
     await this.#until(() => !this.state().members[id], `The removal of ${id}`, timeoutMs);
     return { message: `${id} was removed; its data is deleted.`, member: id, term: this.status().term };
@@ -274,7 +276,7 @@ export class Operator implements ClusterFacade {
       heard,
       until: (condition, what, limitMs) => this.#until(condition, what, limitMs),
       switchover: (id, limitMs) => this.#changePrimary({ kind: 'switchover', to: id }, limitMs),
-      remove: (id, limitMs) => this.#removeReplica(id, limitMs),
+      remove: (id, limitMs) => this.#removeReplica(id, to, limitMs),
     };
     return await moveMember(ports, { from, to }, timeoutMs);
   }

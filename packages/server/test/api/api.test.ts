@@ -436,6 +436,11 @@ describe('restarts and moves', () => {
     cluster.steps = [{ kind: 'refused', why: 'too few' }];
     expect(await plan('kind=restart&all=true')).toMatchObject({ allowed: false, refusal: { code: 'restart-refused', message: 'too few' } });
     expect(await plan('kind=move&member=n2&to=n4')).toMatchObject({ allowed: false, refusal: { code: 'no-other-machine' } });
+    expect((await plan('kind=add-replica')).steps.join(' ')).toMatch(/follows n1, and its acknowledgement counts/);
+    expect((await plan('kind=add-replica&applyDelayMs=3600000&follows=n2')).steps.join(' ')).toMatch(
+      /data of n2 is copied [^]* follows n2, and shows each change 1 h later\. No commit waits for it/,
+    );
+    expect((await plan('kind=add-replica&follows=n9')).refusal?.code).toBe('unknown-member');
     cluster.newMembers = 'elsewhere';
     expect((await plan('kind=move&member=n2&to=n4')).steps).toHaveLength(2);
     expect((await plan('kind=move&member=n9&to=n4')).steps).toEqual(['Nothing: n9 is no member any more.']);

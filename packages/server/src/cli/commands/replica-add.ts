@@ -11,16 +11,21 @@ export interface AddOptions extends OperationOptions {
 }
 
 export async function run(context: CommandContext, options: AddOptions): Promise<ExitCode> {
-  const delay = options.delay === undefined ? {} : { applyDelayMs: delayOf(options.delay) };
+  const { follows } = options;
+  const applyDelayMs = options.delay === undefined ? undefined : delayOf(options.delay);
   return await operate(context, options, {
     command: 'replica add',
     method: 'POST',
     path: '/replicas',
-    body: { ...delay, ...(options.follows === undefined ? {} : { follows: options.follows }) },
-    doing: 'Adding a replica: copying the primary',
+    body: { applyDelayMs, follows },
+    doing: `Adding a replica: copying ${follows ?? 'the primary'}`,
     timeoutMs: TIMEOUT_MS,
     question: null,
-    plan: { kind: 'add-replica' },
+    plan: {
+      kind: 'add-replica',
+      ...(applyDelayMs === undefined ? {} : { applyDelayMs: String(applyDelayMs) }),
+      ...(follows === undefined ? {} : { follows }),
+    },
   });
 }
 
