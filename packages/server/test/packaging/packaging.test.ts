@@ -88,7 +88,12 @@ describe('what is packaged', () => {
         join(directory, file),
         text.replace('NAME', 'n1').replace('HOST', 'n1.example').replaceAll('/etc/understudy-secret/', ''),
       );
-      expect(loadServiceSettings(directory, file, {}).name).toBe('n1');
+      const { name, machineTls, httpTls } = loadServiceSettings(directory, file, {});
+      expect([name, machineTls?.cert, httpTls]).toEqual(['n1', join(directory, 'machine.crt'), file === 'member.yaml' ? 'machine' : 'off']);
     }
+    // What asks the API of a member does so as it is served.
+    const probes = [...read('kubernetes/understudy.yaml').matchAll(/httpGet: (\{.*\})/g)].map(([, probe]) => parse(probe!) as object);
+    expect(probes).toHaveLength(2);
+    for (const probe of probes) expect(probe).toMatchObject({ port: 'api', scheme: 'HTTPS' });
   });
 });
