@@ -1,11 +1,11 @@
 import { AppFleet } from './app-fleet.ts';
 import type { AppAnswer } from './app-messages.ts';
-import { judgeCounter, type Level, Verdicts } from './checker.ts';
+import { judgeCounter } from './checker.ts';
 import type { Traffic } from './doors.ts';
+import { pause, Tally } from './tally.ts';
 
 const PROCESSES = 3;
 const VISITORS = 6;
-const PAUSE_MS = 2;
 const TABLE = 'counters_of_visitors';
 /** Tokens that wait to be taken over by another visitor. */
 const MAX_HANDED = 50;
@@ -22,19 +22,8 @@ interface Cookie {
  * Each visitor has one counter and writes 1, 2, 3, … to it; every request of theirs is answered by another process of the application. A process knows
  * nothing of what the others have written but by the token that comes with the request. Now and then a visitor goes on with the token of somebody else.
  */
-export class Visitors implements Traffic {
-  readonly verdicts = new Verdicts();
-  readonly reads: Record<Level, Map<number, number>> = {
-    strong: new Map(),
-    session: new Map(),
-    token: new Map(),
-    bounded: new Map(),
-    eventual: new Map(),
-  };
-  readonly surprises: string[] = [];
+export class Visitors extends Tally implements Traffic {
   readonly table = TABLE;
-  writes = 0;
-  unknown = 0;
   readonly #fleet: AppFleet;
   /** By key: the greatest number whose write was acknowledged to anybody. */
   readonly #newest: number[] = Array.from({ length: VISITORS }, () => 0);
@@ -44,6 +33,7 @@ export class Visitors implements Traffic {
   #stopped = false;
 
   constructor(connectionString: string) {
+    super();
     this.#fleet = new AppFleet(PROCESSES, connectionString);
   }
 
@@ -96,9 +86,7 @@ export class Visitors implements Traffic {
       cookie.token = answer.token;
       return;
     }
-    const { code, message } = answer.error;
-    if (code !== '57P01' && code !== '08007') this.surprises.push(`write: ${code} ${message}`);
-    this.unknown += 1;
+    this.noteFailedWrite(answer.error);
   }
 
   async #read(cookie: Cookie, key: number): Promise<void> {
@@ -112,12 +100,12 @@ export class Visitors implements Traffic {
     const answer = await this.#ask(`select value, inet_server_port() as port from ${TABLE} where key = $1`, [key], token);
     const [row] = answer.rows;
     if (answer.error !== null || row === undefined) {
-      this.surprises.push(`read: ${answer.error?.code ?? ''} ${answer.error?.message ?? 'no row'}`);
+      this.noteFailedRead(answer.error ?? { message: 'no row' });
       return;
     }
     cookie.token = answer.token;
     const { value = 0, port = 0 } = row;
-    this.reads.token.set(port, (this.reads.token.get(port) ?? 0) + 1);
+    this.noteRead('token', port);
     const found = judgeCounter({ ...expected, level: 'token', value });
     const words = (): string =>
       `counter ${key} shows ${value}, expected ${JSON.stringify(expected)} with ${token}, answered by port ${port}`;
@@ -136,8 +124,4 @@ export class Visitors implements Traffic {
     if (answer.error !== null) throw new Error(`${sql}: ${answer.error.message}`);
     return answer;
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, PAUSE_MS));
 }

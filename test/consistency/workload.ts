@@ -1,14 +1,13 @@
 import type pg from 'pg';
 import { AcknowledgedCounter } from './acknowledged.ts';
-import { type Expectation, judgeCounter, judgeList, type Level, LEVELS, Verdicts } from './checker.ts';
+import { type Expectation, judgeCounter, judgeList, type Level, LEVELS } from './checker.ts';
 import type { Traffic } from './doors.ts';
+import { pause, Tally } from './tally.ts';
 
 /** The bound of `bounded` sessions: over the delay of the replica that replays late, so that it may serve them. */
 export const BOUND_MS = 5000;
 /** A list is left for a new one when it is so long. */
 const LIST_LENGTH = 100;
-/** Between two steps of a client, so that there is some room for the servers. */
-const PAUSE_MS = 2;
 const WRITERS = 4;
 const READERS_OF_EACH_LEVEL = 2;
 
@@ -30,19 +29,7 @@ interface Handover {
  * Each writer has one counter and one list of its own, and writes the numbers 1, 2, 3, … to both. It reads back on its own connection;
  * readers of every level read everybody's on others. Each read is judged at once against what had been acknowledged before it was sent.
  */
-export class Workload implements Traffic {
-  readonly verdicts = new Verdicts();
-  /** Reads by level and then by the port of the server that answered. */
-  readonly reads: Record<Level, Map<number, number>> = {
-    strong: new Map(),
-    session: new Map(),
-    token: new Map(),
-    bounded: new Map(),
-    eventual: new Map(),
-  };
-  readonly surprises: string[] = [];
-  writes = 0;
-  unknown = 0;
+export class Workload extends Tally implements Traffic {
   readonly #newClient: () => pg.Client;
   readonly #counterTable: string;
   readonly #listTable: string;
@@ -55,6 +42,7 @@ export class Workload implements Traffic {
 
   /** `name`: of its tables. */
   constructor(name: string, newClient: () => pg.Client) {
+    super();
     this.#newClient = newClient;
     this.#counterTable = `counters_of_${name}`;
     this.#listTable = `lists_of_${name}`;
@@ -135,9 +123,7 @@ export class Workload implements Traffic {
       this.writes += 1;
       return true;
     } catch (error) {
-      const { code = '', message } = error as { code?: string; message: string };
-      if (code !== '57P01' && code !== '08007') this.surprises.push(`write: ${code} ${message}`);
-      this.unknown += 1;
+      this.noteFailedWrite(error as { code?: string; message: string });
       return false;
     }
   }
@@ -187,7 +173,7 @@ export class Workload implements Traffic {
       key,
     );
     if (row === null) return;
-    this.#count(on.level, row.port);
+    this.noteRead(on.level, row.port);
     const found = judgeCounter({ ...expected, level: on.level, value: row.value });
     this.verdicts.note(
       on.level,
@@ -205,7 +191,7 @@ export class Workload implements Traffic {
       key,
     );
     if (row === null) return;
-    this.#count(on.level, row.port);
+    this.noteRead(on.level, row.port);
     const acknowledged = this.#lists.get(key) ?? new Set();
     const first = Math.max(1, (key % LISTS_OF_A_WRITER) * LIST_LENGTH);
     const items = row.items.map(n => n - first + 1);
@@ -222,14 +208,9 @@ export class Workload implements Traffic {
     try {
       return (await client.query<T>(sql, [key])).rows[0] ?? null;
     } catch (error) {
-      this.surprises.push(`read: ${(error as { code?: string }).code ?? ''} ${(error as Error).message}`);
+      this.noteFailedRead(error as { code?: string; message: string });
       return null;
     }
-  }
-
-  #count(level: Level, port: number): void {
-    const ports = this.reads[level];
-    ports.set(port, (ports.get(port) ?? 0) + 1);
   }
 }
 
@@ -238,8 +219,4 @@ const LISTS_OF_A_WRITER = 1_000_000;
 /** The list into which a writer puts this number. */
 function listOf(writer: number, n: number): number {
   return writer * LISTS_OF_A_WRITER + Math.floor(n / LIST_LENGTH);
-}
-
-function pause(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, PAUSE_MS));
 }

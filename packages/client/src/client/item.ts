@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { CachedStatement, TransactionState } from '@understudy/core/sql';
 import type { SessionCausality } from '@understudy/core/routing';
 import type { QueryError } from '../errors.ts';
-import type { ReadNeed } from '../routing/freshness.ts';
+import type { ReadNeed } from '@understudy/core/routing';
 
 type Callback = (error: QueryError | null | undefined, result?: unknown) => void;
 

@@ -3,7 +3,6 @@ import type { Lsn } from '@understudy/core/cluster';
 import {
   type Choice,
   choose,
-  type ConsistencyLevel,
   DEFAULT_READ_POLICY,
   ejectOutliers,
   type Floor,
@@ -21,6 +20,8 @@ import {
   recordFailure,
   recordFinish,
   recordStart,
+  type ReadNeed,
+  type ReadRequest,
   type ReplicaState,
   replicasOf,
   requirement,
@@ -41,21 +42,6 @@ const SEARCH_POLL_MS = 50;
 const IDLE_PROBE_MS = 5;
 /** Samples of the primary's position, to tell a replica's lag in time: the last 16 seconds. */
 const MAX_SAMPLES = 64;
-
-/** What one read must see, fixed when it begins: commits that are acknowledged while it waits are not its business. */
-export interface ReadNeed {
-  /** The primary's question whose answer covers all commits before the read. */
-  readonly mark: number;
-  /** That answer, once it is there. */
-  floor: Floor | null;
-}
-
-/** What a read wishes. */
-export interface ReadRequest {
-  readonly wish: 'auto' | 'primary' | 'replica';
-  readonly level: ConsistencyLevel;
-  readonly waitedMs: number;
-}
 
 /** A server under watch. */
 interface Watched {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { APPLY_DELAY_MS_MAX } from './member.ts';
 import type { AckRule } from './rule.ts';
-import { type ClusterState, HISTORY_LIMIT } from './state.ts';
+import { type ClusterState, HISTORY_LIMIT, TRIGGERS } from './state.ts';
 
 const term = z.number().int().positive();
 const memberId = z.string().regex(/^[a-z][a-z0-9]{0,15}$/);
@@ -12,17 +12,7 @@ const ackRule = { term, primary: memberId, cohort: z.array(memberId), acks: z.nu
 const isPossible = ({ primary, cohort, acks }: AckRule): boolean => !cohort.includes(primary) && acks <= cohort.length;
 const IMPOSSIBLE = 'the cohort holds the primary, or fewer members than must acknowledge';
 
-const trigger = z.enum([
-  'bootstrap',
-  'primary-exited',
-  'primary-unresponsive',
-  'primary-failing',
-  'primary-lost',
-  'primary-fenced',
-  'switchover',
-  'operator',
-  'election-stalled',
-]);
+const trigger = z.enum(TRIGGERS);
 
 const schema = z.strictObject({
   schema: z.literal(1),

@@ -4,16 +4,18 @@ import type { Rule } from './rule.ts';
 import type { ServerReport } from './server-report.ts';
 
 /** Why a term was raised. */
-export type Trigger =
-  | 'bootstrap'
-  | 'primary-exited'
-  | 'primary-unresponsive'
-  | 'primary-failing'
-  | 'primary-lost'
-  | 'primary-fenced'
-  | 'switchover'
-  | 'operator'
-  | 'election-stalled';
+export const TRIGGERS = [
+  'bootstrap',
+  'primary-exited',
+  'primary-unresponsive',
+  'primary-failing',
+  'primary-lost',
+  'primary-fenced',
+  'switchover',
+  'operator',
+  'election-stalled',
+] as const;
+export type Trigger = (typeof TRIGGERS)[number];
 
 /** The highest term that anybody has asked for. Above rule.term an election is under way. */
 export interface Proposal {

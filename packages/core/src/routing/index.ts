@@ -10,6 +10,7 @@ export * from './levels.ts';
 export * from './patroni.ts';
 export * from './pick.ts';
 export * from './probes.ts';
+export type * from './read-need.ts';
 export * from './reasons.ts';
 export * from './replica.ts';
 export * from './requirement.ts';

@@ -1,16 +1,13 @@
-import { rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { extract } from 'tar-stream';
 import { findMismatches, MANIFEST_LIMIT_BYTES, parseManifest } from './backup-manifest.ts';
 import { type BackupSink, streamBaseBackup } from './base-backup.ts';
 import { type Connection, type Endpoint, withConnection } from './connection.ts';
 import { errnoOf, PostgresError } from './errors.ts';
-import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomically } from './files.ts';
-import { unfinishedDirectory } from './layout.ts';
-import { passfilePath } from './passfile.ts';
+import { makePrivateDirectory, writeFileAtomically } from './files.ts';
+import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
 import type { ServerSpec } from './replication.ts';
-import { ISOLATED, REPLICATION_ROLE, tlsOfMember } from './settings.ts';
-import { writeSettings } from './settings-files.ts';
+import { REPLICATION_ROLE, tlsOfMember } from './settings.ts';
 import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
 
@@ -44,25 +41,17 @@ interface CloneResult {
  * `clone-unverified`, `clone-aborted`, `clone-failed`, `disk-full`, and the errors of withConnection.
  */
 export async function clone(spec: ServerSpec, options: CloneOptions): Promise<CloneResult> {
-  const { account, paths, provider, settings } = spec;
-  if (await exists(paths.dataDirectory)) throw new PostgresError('data-directory-foreign', `${paths.dataDirectory} exists already`);
-  await makePrivateDirectory(account, paths.memberDirectory);
-  const side = unfinishedDirectory(paths);
-  await rm(side, { recursive: true, force: true });
-  await makePrivateDirectory(account, side);
-  try {
+  const { account } = spec;
+  const fill = async (side: string): Promise<CloneResult> => {
+    await makePrivateDirectory(account, side);
     const result = await receive(spec, options, side);
     await writeFileAtomically(account, join(side, 'standby.signal'), '');
-    await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
-    await syncTree(side);
-    options.signal?.throwIfAborted();
-    await rename(side, paths.dataDirectory);
-    await syncDirectory(dirname(paths.dataDirectory));
+    await writeIsolatedSettings(spec, side);
     return result;
-  } catch (error) {
-    await rm(side, { recursive: true, force: true });
+  };
+  return await makeDataDirectory(spec, fill, options.signal).catch((error: unknown) => {
     throw explain(error, options.signal);
-  }
+  });
 }
 
 function explain(error: unknown, signal: AbortSignal | undefined): unknown {

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { runCommand } from './command.ts';
 import { type Credentials, ROUTER_ROLE, SUPERUSER } from './credentials.ts';
 import { PostgresError } from './errors.ts';
-import { exists, makePrivateDirectory, syncDirectory, syncTree, writeFileAtomically } from './files.ts';
-import { type MemberPaths, unfinishedDirectory } from './layout.ts';
+import { writeFileAtomically } from './files.ts';
+import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
+import type { MemberPaths } from './layout.ts';
 import { quoteLiteral, runSingleUser } from './single-user.ts';
-import { passfilePath } from './passfile.ts';
 import type { Provider } from './provider.ts';
-import { ISOLATED, REPLICATION_ROLE, type ServerSettings } from './settings.ts';
-import { installSettingsFiles, writeSettings } from './settings-files.ts';
+import { REPLICATION_ROLE, type ServerSettings } from './settings.ts';
+import { installSettingsFiles } from './settings-files.ts';
 
 const INITDB_TIMEOUT_MS = 120_000;
 
@@ -30,23 +30,13 @@ export interface InitializeOptions {
  * Throws `data-directory-foreign` when something is there already, `initdb-failed`, `disk-full`.
  */
 export async function initialize(options: InitializeOptions): Promise<void> {
-  const { account, paths, provider, settings } = options;
-  if (await exists(paths.dataDirectory)) throw new PostgresError('data-directory-foreign', `${paths.dataDirectory} exists already`);
-  await makePrivateDirectory(account, paths.memberDirectory);
-  const side = unfinishedDirectory(paths);
-  await rm(side, { recursive: true, force: true });
-  try {
+  const { account, settings } = options;
+  await makeDataDirectory(options, async side => {
     await runInitdb(options, side);
     await createRoles(options, side);
     await installSettingsFiles(account, side, settings.tlsDirectory === null ? 'password' : 'certificate');
-    await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
-    await syncTree(side);
-    await rename(side, paths.dataDirectory);
-    await syncDirectory(dirname(paths.dataDirectory));
-  } catch (error) {
-    await rm(side, { recursive: true, force: true });
-    throw error;
-  }
+    await writeIsolatedSettings(options, side);
+  });
 }
 
 /**

@@ -46,7 +46,8 @@ async function writeWith(write: typeof writeSettings, spec: ServerSpec, replicat
   const { upstream } = replication;
   if (upstream) grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication);
   else revokeStreaming(paths.passfileDirectory);
-  await write(account, paths.dataDirectory, provider.version.major, settings, replication, upstreamPassfile(spec, upstream));
+  const { major } = provider.version;
+  await write({ account, dataDirectory: paths.dataDirectory, major, settings, replication, passfile: upstreamPassfile(spec, upstream) });
 }
 
 function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): string {

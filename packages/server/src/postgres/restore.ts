@@ -1,18 +1,16 @@
 import { createReadStream } from 'node:fs';
-import { readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { BACKUP_FILES, type BackupAbout, readAbout } from './backup.ts';
 import { findMismatches, parseManifest } from './backup-manifest.ts';
 import { ROUTER_ROLE, SUPERUSER } from './credentials.ts';
 import { PostgresError } from './errors.ts';
-import { exists, makePrivateDirectory, syncDirectory, syncTree } from './files.ts';
-import { unfinishedDirectory } from './layout.ts';
-import { passfilePath } from './passfile.ts';
+import { makePrivateDirectory } from './files.ts';
+import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
 import type { ServerSpec } from './replication.ts';
-import { ISOLATED, REPLICATION_ROLE } from './settings.ts';
-import { writeSettings } from './settings-files.ts';
+import { REPLICATION_ROLE } from './settings.ts';
 import { quoteLiteral, runSingleUser } from './single-user.ts';
 import { unpackArchive } from './unpack.ts';
 
@@ -22,8 +20,7 @@ import { unpackArchive } from './unpack.ts';
  * `clone-unverified`, `initdb-failed`.
  */
 export async function restoreBackup(spec: ServerSpec, backup: string): Promise<BackupAbout> {
-  const { account, credentials, paths, provider, settings } = spec;
-  if (await exists(paths.dataDirectory)) throw new PostgresError('data-directory-foreign', `${paths.dataDirectory} exists already`);
+  const { account, credentials, provider } = spec;
   const about = await readAbout(backup);
   const major = Number.parseInt(about.serverVersion, 10);
   if (major !== provider.version.major) {
@@ -32,27 +29,18 @@ export async function restoreBackup(spec: ServerSpec, backup: string): Promise<B
       `${backup} is of PostgreSQL ${about.serverVersion}, the programs are ${provider.version.text}`,
     );
   }
-  await makePrivateDirectory(account, paths.memberDirectory);
-  const side = unfinishedDirectory(paths);
-  await rm(side, { recursive: true, force: true });
-  await makePrivateDirectory(account, side);
-  try {
+  return await makeDataDirectory(spec, async side => {
+    await makePrivateDirectory(account, side);
     await unpack(spec, backup, side);
     // Of a backup that was taken from a replica.
     await rm(join(side, 'standby.signal'), { force: true });
-    await writeSettings(account, side, provider.version.major, settings, ISOLATED, passfilePath(paths.passfileDirectory, 'none'));
+    await writeIsolatedSettings(spec, side);
     const password = (role: string, value: string): string => `ALTER ROLE ${role} PASSWORD ${quoteLiteral(value)}`;
     const { superuser, replication, router } = credentials;
     const statements = [password(SUPERUSER, superuser), password(REPLICATION_ROLE, replication), password(ROUTER_ROLE, router)];
     await runSingleUser({ account, provider, directory: side, statements });
-    await syncTree(side);
-    await rename(side, paths.dataDirectory);
-    await syncDirectory(dirname(paths.dataDirectory));
     return about;
-  } catch (error) {
-    await rm(side, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }
 
 async function unpack({ account }: ServerSpec, backup: string, side: string): Promise<void> {

@@ -58,19 +58,24 @@ export function renderHba(streaming: 'password' | 'certificate'): string {
   return `# TYPE  DATABASE  USER  ADDRESS  METHOD\n${lines.join('\n')}\n`;
 }
 
+/** What our files of a data directory are made from. */
+export interface OwnedFiles {
+  readonly account: Account | null;
+  readonly dataDirectory: string;
+  /** Of PostgreSQL. */
+  readonly major: number;
+  readonly settings: ServerSettings;
+  readonly replication: ReplicationSettings;
+  readonly passfile: string;
+}
+
 /** Writes all of our files of a data directory, whole. They take force at the next start or reload. */
-export async function writeSettings(
-  account: Account | null,
-  dataDirectory: string,
-  major: number,
-  settings: ServerSettings,
-  replication: ReplicationSettings,
-  passfile: string,
-): Promise<void> {
+export async function writeSettings(files: OwnedFiles): Promise<void> {
+  const { account, dataDirectory, major, settings } = files;
   await Promise.all([
     writeFileAtomically(account, join(dataDirectory, 'understudy-defaults.conf'), renderDefaults(settings)),
     removeOverrides(account, dataDirectory, major),
-    writeFileAtomically(account, ownedPath(dataDirectory), renderConfig(major, settings, replication, passfile)),
+    writeFileAtomically(account, ownedPath(dataDirectory), renderOwned(files)),
   ]);
 }
 
@@ -87,22 +92,20 @@ export async function writeDefaults(account: Account | null, dataDirectory: stri
  * The part of writeSettings that may change while a server runs, without waiting for the disk (see replaceFile): each start writes it anew, but for
  * the synchronous names of a primary (syncSettings).
  */
-export async function changeSettings(
-  account: Account | null,
-  dataDirectory: string,
-  major: number,
-  settings: ServerSettings,
-  replication: ReplicationSettings,
-  passfile: string,
-): Promise<void> {
+export async function changeSettings(files: OwnedFiles): Promise<void> {
+  const { account, dataDirectory, major } = files;
   await removeOverrides(account, dataDirectory, major);
-  replaceFile(account, ownedPath(dataDirectory), renderConfig(major, settings, replication, passfile));
+  replaceFile(account, ownedPath(dataDirectory), renderOwned(files));
 }
 
 /** Makes durable what changeSettings wrote. */
 export async function syncSettings(dataDirectory: string): Promise<void> {
   await syncFile(ownedPath(dataDirectory));
   await syncDirectory(dataDirectory);
+}
+
+function renderOwned({ major, settings, replication, passfile }: OwnedFiles): string {
+  return renderConfig(major, settings, replication, passfile);
 }
 
 function ownedPath(dataDirectory: string): string {

@@ -9,7 +9,7 @@ import {
   type Statement,
 } from '@understudy/core/sql';
 import { Frontend, type TransactionStatus } from '@understudy/wire';
-import type { ReadNeed } from './freshness.ts';
+import type { ReadNeed } from '@understudy/core/routing';
 import type { PreparedStatement } from './prepared.ts';
 
 /** One message of a client, as a range of the chunk in which it came. */

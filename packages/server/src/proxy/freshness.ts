@@ -31,6 +31,8 @@ import {
   recordFailure,
   recordFinish,
   recordStart,
+  type ReadNeed,
+  type ReadRequest,
   type ReplicaState,
   replicasOf,
   requirement,
@@ -58,21 +60,6 @@ const IDLE_PROBE_MS = 5;
 const SAMPLES_PER_BOUND = 4;
 /** Outliers in latency are looked for this often, in slow polls: every second. */
 const POLLS_PER_OUTLIER_CHECK = 4;
-
-/** What one read must see, fixed when it begins: commits that are acknowledged while it waits are not its business. */
-export interface ReadNeed {
-  /** The primary's question whose answer covers all commits before the read. */
-  readonly mark: number;
-  /** That answer, once it is there. */
-  floor: Floor | null;
-}
-
-/** What a read wishes. */
-export interface ReadRequest {
-  readonly wish: 'auto' | 'primary' | 'replica';
-  readonly level: ConsistencyLevel;
-  readonly waitedMs: number;
-}
 
 /** A choice that ends by itself when something is heard. */
 type Wait = Extract<Choice, { readonly kind: 'wait-probe' | 'wait-replay' }>;
