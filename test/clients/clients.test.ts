@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cluster, primaryOf } from '../support/cluster.ts';
+import { installLocked } from '../support/install.ts';
 import { hasProgram, outcomeOf, run } from '../support/program.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -32,15 +33,6 @@ function spawnable(command: string, ...args: string[]): boolean {
   }
 }
 
-/** The drivers are no part of the project: they are installed beside their programs, from a lock file of their own. */
-function installDrivers(): void {
-  const lock = readFileSync(join(here, 'package-lock.json'), 'utf8');
-  const mark = join(here, 'node_modules', '.understudy-lock');
-  if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return;
-  execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: here, stdio: 'pipe' });
-  writeFileSync(mark, lock);
-}
-
 /** The in-process client as it would be installed: beside the drivers' own pg, and in its place for Slonik, which is not told which pg to take. */
 function installClient(): void {
   const from = join(here, '..', '..', 'packages', 'client');
@@ -59,7 +51,7 @@ describe('real clients through the router', () => {
   let directory: string;
 
   beforeAll(async () => {
-    installDrivers();
+    installLocked(here);
     installClient();
     directory = mkdtempSync(join(tmpdir(), 'understudy-clients-'));
     cluster = await Cluster.start('--replicas', '1', ...(withServerPrograms ? ['--bin-dir', BIN] : []));

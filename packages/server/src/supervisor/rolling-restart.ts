@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { type ClusterEvent, type ClusterState, type MemberId, UnderstudyError } from '@understudy/core/cluster';
 import {
   foreseenSteps,
@@ -9,6 +10,7 @@ import {
   type RestartStep,
   restartViewOf,
 } from '@understudy/core/failover';
+import { PROGRAMS_TOLD_MS } from '../agent/restart-facts.ts';
 import type { OperationResult, RestartRequest } from '../api/facade.ts';
 
 /** What a rolling restart needs of the operator's desk. */
@@ -51,6 +53,7 @@ export class RollingRestart {
     this.#isRunning = true;
     try {
       this.#requirePossible(request);
+      if (request.kind === 'upgrade') await this.#hearOfInstalled(request);
       return this.#done(await this.#steps(await this.#begin(request), timeoutMs));
     } finally {
       this.#isRunning = false;
@@ -62,6 +65,12 @@ export class RollingRestart {
     if (state().paused) throw new UnderstudyError('cluster-paused');
     const other = request.kind === 'upgrade' ? majorDifference(heard()) : null;
     if (other) throw new UnderstudyError('different-major', { member: other.id, running: other.running, installed: other.installed });
+  }
+
+  /** What was installed a moment ago some agents may not have seen: the primary would go before replicas that are due as well, or nobody at all. */
+  async #hearOfInstalled(request: RestartRequest): Promise<void> {
+    await setTimeout(PROGRAMS_TOLD_MS);
+    this.#requirePossible(request);
   }
 
   /** A restart of all is noted in the store: what is left of it could not be told otherwise. */
