@@ -22,6 +22,8 @@ export interface FakeMember {
   detail: string | null;
   /** Its share of the reads. */
   weight: number;
+  applyDelayMs?: MemberStatus['applyDelayMs'];
+  cascade?: MemberStatus['cascade'];
 }
 
 /**
@@ -180,6 +182,8 @@ export class FakeCluster implements ClusterFacade {
       lagBytes: alive ? member.lagBytes : null,
       lagMs: alive ? member.lagMs : null,
       inCohort: member.inCohort,
+      applyDelayMs: member.applyDelayMs,
+      cascade: member.cascade,
       detail: member.detail,
       agentPid: 4300 + index,
     };

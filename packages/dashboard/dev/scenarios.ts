@@ -4,7 +4,7 @@ import { planOperation } from '../../server/src/api/plan.ts';
 import { type FakeCluster, healthyReplica } from './fake-cluster.ts';
 
 /** FOR DEVELOPMENT ONLY: states of a made-up cluster. Each sets the cluster up; `story` goes on by itself. */
-export const SCENARIOS = { healthy, lagging, degraded, unprotected, failover, paused, alone, five, story } as const;
+export const SCENARIOS = { healthy, lagging, degraded, unprotected, failover, paused, alone, five, topologies, story } as const;
 export type ScenarioName = keyof typeof SCENARIOS;
 
 function healthy(cluster: FakeCluster): void {
@@ -88,6 +88,19 @@ function five(cluster: FakeCluster): void {
   cluster.members.set('n4', { ...healthyReplica(), lagBytes: 1200, lagMs: 3 });
   cluster.members.set('n10', { ...healthyReplica(), inCohort: false });
   healthy(cluster);
+}
+
+function topologies(cluster: FakeCluster): void {
+  healthy(cluster);
+  cluster.members.set('n4', { ...healthyReplica(), inCohort: false, cascade: { upstream: 'n2', from: 'n2' } });
+  cluster.members.set('n5', {
+    ...healthyReplica(),
+    inCohort: false,
+    weight: 0,
+    lagBytes: 41_000_000,
+    lagMs: 3_590_000,
+    applyDelayMs: 3_600_000,
+  });
 }
 
 /** Healthy, a lag that grows and goes, a crash of the primary, its return; then again with the names changed. Operations work. */

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import type { MemberStatus } from '../../server/src/api/types.ts';
 import { planPathOf, requestOf } from '../src/api/operation.ts';
 import { SseParser } from '../src/api/sse.ts';
 import { EVENTS_MAX, filterEvents, withEvents } from '../src/model/events.ts';
 import { formatBytes, formatDuration, formatList, formatRate, formatShare } from '../src/model/format.ts';
-import { lsnOf, slowStageOf, stagesOf } from '../src/model/lag.ts';
+import { isLagging, lsnOf, slowStageOf, stagesOf } from '../src/model/lag.ts';
 import { noticesOf } from '../src/model/notices.ts';
 import { previewOf } from '../src/model/preview.ts';
+import { sourceOf, standingOf } from '../src/model/standing.ts';
 import { eventsOf, memberOf, statusOf } from './fixtures.ts';
 
 const LIVE = { kind: 'live' } as const;
@@ -82,6 +84,31 @@ describe('lag', () => {
     [seen(0, 0, 0, 1000), null],
   ])('is worst where most of the WAL waits (%#)', (member, slow) => {
     expect(slowStageOf(stagesOf(primary, member), member)).toBe(slow);
+  });
+});
+
+describe('a replica that does not simply follow the primary', () => {
+  it.each([
+    [{}, null],
+    [{ applyDelayMs: 3_600_000 }, '1 h delayed'],
+    [{ applyDelayMs: 5_400_000 }, '1 h 30 min delayed'],
+    [{ cascade: { upstream: 'n2', from: 'n2' } }, 'streams from n2'],
+    [{ cascade: { upstream: 'n2', from: 'n1' } }, 'streams from n1 instead of n2'],
+    [{ cascade: { upstream: 'n2', from: null }, applyDelayMs: 1000 }, '1.00 s delayed · waits for n2'],
+  ])('says so (%#)', (change, words) => {
+    expect(standingOf(memberOf('n4', change))).toBe(words);
+  });
+
+  it('takes its WAL from whom it streams, or is to', () => {
+    const from = (cascade: MemberStatus['cascade']) => sourceOf(memberOf('n4', { cascade }), statusOf());
+    expect([undefined, { upstream: 'n2', from: 'n3' }, { upstream: 'n2', from: null }].map(from)).toEqual(['n1', 'n3', 'n2']);
+  });
+
+  it('lags only by more than its delay', () => {
+    const behind = { lagBytes: 40_000_000, lagMs: 59_000 };
+    expect(isLagging(memberOf('n4', behind))).toBe(true);
+    expect(isLagging(memberOf('n4', { ...behind, applyDelayMs: 60_000 }))).toBe(false);
+    expect(isLagging(memberOf('n4', { ...behind, applyDelayMs: 50_000 }))).toBe(true);
   });
 });
 

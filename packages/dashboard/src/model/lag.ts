@@ -45,8 +45,10 @@ export function slowStageOf(stages: readonly Stage[], member: MemberStatus): Sta
   return slow?.name ?? null;
 }
 
-export function isLagging(member: MemberStatus): boolean {
-  return (member.lagBytes ?? 0) > LAG_NOTABLE_BYTES || (member.lagMs ?? 0) > LAG_NOTABLE_MS;
+/** A delayed replica is behind on purpose: only by more than its delay it lags. */
+export function isLagging({ lagBytes, lagMs, applyDelayMs }: MemberStatus): boolean {
+  if (applyDelayMs !== undefined) return (lagMs ?? 0) > applyDelayMs + LAG_NOTABLE_MS;
+  return (lagBytes ?? 0) > LAG_NOTABLE_BYTES || (lagMs ?? 0) > LAG_NOTABLE_MS;
 }
 
 function distance(ahead: bigint | null, behind: bigint | null): number | null {

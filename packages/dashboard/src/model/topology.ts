@@ -93,9 +93,9 @@ export function statementArrow(layout: Layout, index: number, carries: 'writes' 
   return { path, label: { x: round(to.x), y: to.y - 34 } };
 }
 
-/** From the primary to a replica. The streams of WAL leave it on one common way; a copy, or a stream in trouble, goes apart from it. */
-export function walArrow(layout: Layout, primary: number, replica: number, way: 'common' | 'apart'): Arrow {
-  const from = layout.cards[primary]!;
+/** From whom a replica follows. The streams of WAL leave the primary on one common way; one from a replica, a copy, or one in trouble, goes apart from it. */
+export function walArrow(layout: Layout, source: number, replica: number, way: 'common' | 'apart'): Arrow {
+  const from = layout.cards[source]!;
   const to = layout.cards[replica]!;
   const offset = way === 'apart' ? APART_OFFSET : 0;
   return layout.kind === 'stack' ? walInMargin(from, to, offset) : walBelow(from, to, offset);

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
 import { formatBytes, formatDuration } from '../model/format.ts';
 import { isLagging, slowStageOf, type Stage, stagesOf } from '../model/lag.ts';
+import { sourceOf, standingOf } from '../model/standing.ts';
 import { isCompact, type Rect } from '../model/topology.ts';
 import { dialog, request } from '../state/store.ts';
 import { Icon } from './icons.tsx';
@@ -64,7 +65,7 @@ function Actions({ id, isCompact }: { readonly id: string; readonly isCompact: b
 }
 
 function PrimaryRows({ member, status }: { readonly member: MemberStatus; readonly status: StatusDocument }): JSX.Element {
-  const others = status.members.filter(other => other.id !== member.id);
+  const others = status.members.filter(other => other.id !== member.id && sourceOf(other, status) === member.id);
   const streaming = others.filter(other => other.role === 'replica' && other.state === 'running' && other.detail === null);
   return (
     <>
@@ -141,6 +142,13 @@ function CohortMark({
   const { mode, acks, cohort } = status.durability;
   if (leads)
     return <p class="cohort">{acks > 0 ? `A commit waits for ${acks} of ${cohort.join(', ')}.` : 'A commit waits for no replica.'}</p>;
+  const standing = standingOf(member);
+  if (standing !== null)
+    return (
+      <p class="cohort standing" title="By choice; no commit waits for it">
+        {standing}
+      </p>
+    );
   if (mode === 'async') return <p class="cohort">Commits do not wait for it.</p>;
   if (!member.inCohort)
     return (

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { MemberStatus, StatusDocument } from '../../../server/src/api/types.ts';
 import { formatBytes, formatCount, formatDuration } from '../model/format.ts';
 import { stagesOf } from '../model/lag.ts';
+import { standingOf } from '../model/standing.ts';
 import { closeDialog, events } from '../state/store.ts';
 import { EventEntry } from './events.tsx';
 import { Modal } from './modal.tsx';
@@ -37,6 +38,7 @@ function Details({ member, status }: { readonly member: MemberStatus; readonly s
   const rows: readonly (readonly [string, string | number | null])[] = [
     ['Role', member.role],
     ['State', member.detail === null ? member.state : `${member.state} (${member.detail})`],
+    ...(standingOf(member) === null ? [] : [['By choice', standingOf(member)] as const]),
     ['Address', `${member.host}:${member.port}`],
     ['Timeline', member.timeline],
     ['WAL received to', member.receiveLsn],

@@ -3,6 +3,7 @@ import type { MemberStatus, StatusDocument } from '../../../server/src/api/types
 import { formatBytes, formatDuration, formatRate, plural } from '../model/format.ts';
 import { isLagging } from '../model/lag.ts';
 import type { Rates } from '../model/samples.ts';
+import { sourceOf } from '../model/standing.ts';
 import { type Arrow, type Layout, layoutOf, statementArrow, walArrow } from '../model/topology.ts';
 import { contact, elections, latest, status } from '../state/store.ts';
 import { MemberCard } from './member-card.tsx';
@@ -64,7 +65,8 @@ function flowsOf(known: StatusDocument, members: readonly MemberStatus[], layout
     const flows: Flow[] = [];
     if (isPrimary) flows.push(writesFlow(layout, i, open, rates, reads));
     else if (member.role === 'replica') flows.push(readsFlow(layout, i, member, reads));
-    if (!isPrimary && primary >= 0) flows.push(walFlow(layout, primary, i, member));
+    const source = members.findIndex(({ id }) => id === sourceOf(member, known));
+    if (!isPrimary && source >= 0) flows.push(walFlow(layout, source, i, member));
     return flows;
   });
 }
@@ -97,10 +99,11 @@ function readsFlow(layout: Layout, index: number, member: MemberStatus, reads: n
   };
 }
 
-function walFlow(layout: Layout, primary: number, index: number, member: MemberStatus): Flow {
+function walFlow(layout: Layout, source: number, index: number, member: MemberStatus): Flow {
   const state = walState(member);
   const copies = member.state === 'cloning' || member.state === 'rewinding';
-  const arrow = walArrow(layout, primary, index, state === 'flowing' && !copies ? 'common' : 'apart');
+  const isCommon = state === 'flowing' && !copies && member.cascade === undefined;
+  const arrow = walArrow(layout, source, index, isCommon ? 'common' : 'apart');
   // In a stack there is no room on the arrow; the card says the same.
   const label = layout.kind === 'columns' ? walLabel(member) : null;
   return { key: `wal-${member.id}`, kind: copies ? 'copy' : 'wal', arrow, state, label };
@@ -108,7 +111,7 @@ function walFlow(layout: Layout, primary: number, index: number, member: MemberS
 
 function walState(member: MemberStatus): Flow['state'] {
   if (member.state === 'cloning' || member.state === 'rewinding') return 'flowing';
-  if (member.role !== 'replica' || member.state !== 'running' || member.detail !== null) return 'broken';
+  if (member.role !== 'replica' || member.state !== 'running' || member.detail !== null || member.cascade?.from === null) return 'broken';
   return isLagging(member) ? 'lagging' : 'flowing';
 }
 
@@ -165,7 +168,7 @@ function Legend(): JSX.Element {
     <ul class="legend topology-legend">
       <li class="key-writes">writes, all to the primary</li>
       <li class="key-reads">reads, spread over replicas</li>
-      <li class="key-wal">WAL, from the primary to each replica</li>
+      <li class="key-wal">WAL, to each replica</li>
     </ul>
   );
 }
