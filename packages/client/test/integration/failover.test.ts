@@ -1,18 +1,24 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually, type Member, sql } from '../../../server/test/integration/postgres-fixture.ts';
-import { addressOf, type ClientBench, openClientBench, type RoutedPool } from './fixture.ts';
+import { StoppedCluster } from '../../../server/test/integration/stopped-cluster.ts';
+import { addressOf, type ClientBench, clientBenchOn, type RoutedPool } from './fixture.ts';
 
 describe('a failover that nobody tells the pool of', () => {
+  let stopped: StoppedCluster;
   let on: ClientBench;
   let pool: RoutedPool;
   let n2: Member;
 
+  beforeAll(async () => {
+    stopped = await StoppedCluster.make(1, primary => sql(primary, 'create table t(i int)'));
+  });
+  afterAll(() => stopped?.close());
+
   beforeEach(async () => {
-    on = await openClientBench(1);
+    on = clientBenchOn(await stopped.open());
     n2 = on.replicas[0] as Member;
     // A promotion takes its time on a busy machine.
     pool = on.pool({ holdTimeoutMs: 120_000 });
-    await pool.query('create table t(i int)');
   });
   afterEach(() => on.close());
 

@@ -1,5 +1,5 @@
 import { type Bench, CREDENTIALS, type Member } from '../../../server/test/integration/postgres-fixture.ts';
-import { openCluster } from '../../../server/test/integration/proxy-fixture.ts';
+import { openCluster, type OpenCluster } from '../../../server/test/integration/proxy-fixture.ts';
 import { Pool, type PoolConfig, type RouteInfo } from '../../src/index.ts';
 
 /** A plain primary with streaming replicas, that no Understudy watches over, and the means to make pools on it. */
@@ -31,7 +31,11 @@ export class RoutedPool extends Pool {
 export const addressOf = (member: Member): string => `127.0.0.1:${member.spec.settings.port}`;
 
 export async function openClientBench(replicaCount: number): Promise<ClientBench> {
-  const { bench, primary, replicas } = await openCluster(replicaCount);
+  return clientBenchOn(await openCluster(replicaCount));
+}
+
+/** These servers end with it. */
+export function clientBenchOn({ bench, primary, replicas }: OpenCluster): ClientBench {
   const hosts = [...replicas, primary].map(addressOf).join(',');
   const url = `postgres://postgres:${encodeURIComponent(CREDENTIALS.superuser)}@${hosts}/postgres`;
   const pools: RoutedPool[] = [];

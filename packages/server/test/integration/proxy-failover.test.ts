@@ -2,20 +2,26 @@ import type { Socket } from 'node:net';
 import { frontend, readErrorFields } from '@understudy/wire';
 import { observed, type Topology } from '@understudy/core/routing';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { WireClient } from '../support/wire-client.ts';
 import { CREDENTIALS, eventually, type Member, sql } from './postgres-fixture.ts';
-import { client, openProxyBench, openTopology, type ProxyBench, routable } from './proxy-fixture.ts';
+import { client, openProxyOn, openTopology, type ProxyBench, routable } from './proxy-fixture.ts';
+import { StoppedCluster } from './stopped-cluster.ts';
 
 describe('a primary is lost', () => {
+  let stopped: StoppedCluster;
   let on: ProxyBench;
   let n2: Member;
   let n3: Member;
 
+  beforeAll(async () => {
+    stopped = await StoppedCluster.make(2, primary => sql(primary, 'CREATE TABLE t (i int PRIMARY KEY)'));
+  });
+  afterAll(() => stopped?.close());
+
   beforeEach(async () => {
-    on = await openProxyBench(2, { holdTimeoutMs: 20_000 });
+    on = await openProxyOn(await stopped.open(), { holdTimeoutMs: 20_000 });
     [n2, n3] = on.replicas as [Member, Member];
-    await sql(on.primary, 'CREATE TABLE t (i int PRIMARY KEY)');
   });
 
   afterEach(() => on?.close());

@@ -63,22 +63,28 @@ export interface ProxyBench {
   close(): Promise<void>;
 }
 
-export async function openCluster(replicaCount: number): Promise<{ bench: Bench; primary: Member; replicas: Member[] }> {
+export interface OpenCluster {
+  readonly bench: Bench;
+  readonly primary: Member;
+  readonly replicas: readonly Member[];
+}
+
+export async function openCluster(replicaCount: number): Promise<OpenCluster> {
   const bench = await openBench('embedded');
   const primary = await bench.member('n1');
   await startPrimary(primary);
-  const replicas: Member[] = [];
-  for (let i = 0; i < replicaCount; i++) {
+  const systemId = await primary.server.systemId();
+  const addReplica = async (_: unknown, i: number): Promise<Member> => {
     const replica = await bench.member(`n${i + 2}`);
     await clone(replica.spec, {
       source: { host: '127.0.0.1', port: primary.spec.settings.port },
-      systemId: await primary.server.systemId(),
+      systemId,
       slotName: `slot_${replica.id}`,
     });
     await startReplica(primary, replica, 1);
-    replicas.push(replica);
-  }
-  return { bench, primary, replicas };
+    return replica;
+  };
+  return { bench, primary, replicas: await Promise.all(Array.from({ length: replicaCount }, addReplica)) };
 }
 
 export async function startReplica(primary: Member, replica: Member, term: number): Promise<void> {
@@ -109,7 +115,11 @@ export function optionsWith(change: Partial<ProxyOptions>): ProxyOptions {
 }
 
 export async function openProxyBench(replicaCount: number, change: Partial<ProxyOptions> = {}): Promise<ProxyBench> {
-  const { bench, primary, replicas } = await openCluster(replicaCount);
+  return await openProxyOn(await openCluster(replicaCount), change);
+}
+
+/** A proxy in front of these servers, which end with it. */
+export async function openProxyOn({ bench, primary, replicas }: OpenCluster, change: Partial<ProxyOptions>): Promise<ProxyBench> {
   const topology = new ManualTopology(openTopology(1, primary, replicas));
   const events: ProxyEvent[] = [];
   const proxy = new ProxyServer(optionsWith(change), topology, event => events.push(event));
