@@ -80,6 +80,8 @@ describe('members that do not simply follow the primary', () => {
     const from = (who: string) => (s: StatusDocument) => s.verdict === 'healthy' && memberOf(s, id).cascade?.from === who;
     const before = await cluster.whenStatus('it streams from its upstream', from(upstream));
     expect(memberOf(before, id)).toMatchObject({ cascade: { upstream }, inCohort: false });
+    // Its first copy came from there, too.
+    expect((await cluster.command('events')).stdout).toContain(`${id} has a verified copy of ${upstream} `);
     expect(before.durability.cohort).not.toContain(id);
     expect((await cluster.command('status')).stdout).toMatch(new RegExp(`─ ${upstream} [^]*─ ${id} `));
 
