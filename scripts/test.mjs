@@ -21,12 +21,13 @@ const CHECKS = {
     ['knip', []],
   ],
 };
-const PROJECTS = ['unit', 'sim', 'integration', 'e2e'];
+/** Stages of tests, and the projects of vitest.config.ts that each runs. */
+const TESTS = { unit: ['unit'], sim: ['sim'], integration: ['integration'], e2e: ['e2e', 'e2e-serial'] };
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter(name => !(name in CHECKS) && !PROJECTS.includes(name));
+const unknown = wanted.filter(name => !(name in CHECKS) && !(name in TESTS));
 if (unknown.length > 0) {
-  process.stderr.write(`unknown stage: ${unknown.join(', ')}; there are ${[...Object.keys(CHECKS), ...PROJECTS].join(', ')}\n`);
+  process.stderr.write(`unknown stage: ${unknown.join(', ')}; there are ${[...Object.keys(CHECKS), ...Object.keys(TESTS)].join(', ')}\n`);
   process.exit(2);
 }
 const isWanted = name => wanted.length === 0 || wanted.includes(name);
@@ -51,12 +52,11 @@ rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 const total = { passed: 0, failed: 0, skipped: 0 };
 let ok = true;
-for (const project of PROJECTS.filter(isWanted)) {
-  const file = join(results, `${project}.json`);
-  const passed = step(project, 'vitest', [
+for (const [stage, projects] of Object.entries(TESTS).filter(([name]) => isWanted(name))) {
+  const file = join(results, `${stage}.json`);
+  const passed = step(stage, 'vitest', [
     'run',
-    '--project',
-    project,
+    ...projects.flatMap(name => ['--project', name]),
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${file}`,
@@ -69,7 +69,7 @@ for (const project of PROJECTS.filter(isWanted)) {
     total.skipped += report.numPendingTests + report.numTodoTests;
   } catch {
     ok = false;
-    process.stdout.write(`${project} left no report\n`);
+    process.stdout.write(`${stage} left no report\n`);
   }
 }
 
