@@ -95,8 +95,13 @@ export const FAULTS = {
   'primary-lost': PRIMARY_LOST,
   'primary-cut-off': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all')),
   'primary-cut-from-etcd': cutting('no', ({ network, etcd }, { primary }) => network.cut(primary, etcd)),
+  // All of them still reach the store, and the replicas each other.
+  'primary-cut-from-replicas': cutting('yes', ({ network }, { primary, replicas }) => network.cut(primary, replicas)),
   // It still reaches the store, by which its replicas leave its cohort: then it goes on alone (whenAlone: continue).
-  'primary-cut-from-replicas': cutting('no', ({ network }, { primary, replicas }) => network.cut(primary, replicas)),
+  'members-cut-from-each-other': cutting('no', ({ network }, { primary, replicas }) => {
+    network.cut(primary, replicas);
+    network.cut(replicas[0]!, replicas.slice(1));
+  }),
   'primary-cannot-send': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all', 'out')),
   'primary-cannot-hear': cutting('yes', ({ network }, { primary }) => network.cut(primary, 'all', 'in')),
   'replica-cut-off': cutting('no', ({ network }, { replicas }) => network.cut(replicas[0]!, 'all')),

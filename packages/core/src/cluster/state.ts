@@ -10,6 +10,7 @@ export const TRIGGERS = [
   'primary-unresponsive',
   'primary-failing',
   'primary-lost',
+  'primary-unheard',
   'primary-fenced',
   'switchover',
   'operator',
@@ -123,6 +124,20 @@ export interface MemberReport {
   readonly openTerm: number | null;
   /** Human decisions that this member waits for. */
   readonly alarms: readonly string[];
+  /** What a replica sees of the others while it, or another one, does not hear the primary; null or absent: it need not look. */
+  readonly sight?: Sight | null;
+  /** For how long the store had answered this member nothing when this was sent. */
+  readonly unansweredMs?: number;
+}
+
+/** Found by attempts to connect to the others' servers. A member that is in neither list answered once and not another time, or refused. */
+export interface Sight {
+  /** For how long no message of this term's primary has come, by the monotonic clock. */
+  readonly silentMs: number;
+  /** Their servers took a connection. */
+  readonly reached: readonly MemberId[];
+  /** Nothing came back from their machines, several times in a row. */
+  readonly lost: readonly MemberId[];
 }
 
 /** The settings of which a replica must not have less than its primary (HOT_STANDBY_SETTINGS), by name. */

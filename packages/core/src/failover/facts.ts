@@ -8,6 +8,7 @@ import type {
   PrimaryServer,
   ReplicaServer,
   Rule,
+  Trigger,
   WalPosition,
 } from '../cluster/index.ts';
 import { isElectable, isSynchronous, mayElect } from '../cluster/index.ts';
@@ -33,8 +34,16 @@ export function selfReport(view: View): MemberReport | null {
 
 /** For how long `id` had been silent when the store last answered; a member never heard of counts from this agent's start. */
 export function silenceMs(view: View, id: MemberId): number {
+  return silentSinceMs(view, id, view.members[id]?.heardAtMs);
+}
+
+/** The same, but what a member gets out that is itself answered nothing does not count. Not for a lease: that counts from what may be answered yet. */
+export function absenceMs(view: View, id: MemberId): number {
+  return silentSinceMs(view, id, view.members[id]?.takesPartAtMs ?? view.members[id]?.heardAtMs);
+}
+
+function silentSinceMs(view: View, id: MemberId, heardAtMs: number = view.local.startedAtMs): number {
   if (id === view.self) return 0;
-  const heardAtMs = view.members[id]?.heardAtMs ?? view.local.startedAtMs;
   return Math.max(0, view.storeHeardAtMs - Math.max(heardAtMs, view.local.startedAtMs));
 }
 
@@ -142,8 +151,13 @@ export function repairDue(view: View, nowMs: number): boolean {
 
 /** The present term began by an automatic failover a short while ago, and the primary still answers: do not go round in circles. */
 export function flapBlocked(view: View, nowMs: number): boolean {
+  return beganLately(view, nowMs, trigger => trigger.startsWith('primary-'));
+}
+
+/** The present term began so, less than `flapBlockMs` ago. */
+export function beganLately(view: View, nowMs: number, began: (trigger: Trigger) => boolean): boolean {
   const last = view.state.history.at(-1);
-  if (last === undefined || !last.trigger.startsWith('primary-')) return false;
+  if (last === undefined || !began(last.trigger)) return false;
   const { seen, startedAtMs } = view.local;
   const sawItBegin = seen.ruleAtMs > startedAtMs;
   const ageMs = sawItBegin ? nowMs - seen.ruleAtMs : view.wallMs - last.electedAtMs;

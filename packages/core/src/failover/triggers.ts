@@ -3,6 +3,7 @@ import type { Decision } from './action.ts';
 import { alarm } from './alarms.ts';
 import { couldReplaceWithLoss } from './elect.ts';
 import {
+  absenceMs,
   askedTerm,
   changeStore,
   couldReplace,
@@ -17,6 +18,7 @@ import {
   silenceMs,
 } from './facts.ts';
 import { parseStreamName } from '../cluster/index.ts';
+import { unheardPrimary } from './unheard.ts';
 import type { View } from './view.ts';
 import { countedByZone } from './zones.ts';
 
@@ -51,7 +53,8 @@ export function watchPrimary(view: View, rule: Rule, nowMs: number): readonly De
 
 function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null {
   const { config, local } = view;
-  const silent = silenceMs(view, rule.primary);
+  // Without acks the lease alone keeps the primary from acknowledging, and it counts from any report that the store has.
+  const silent = rule.acks === 0 ? silenceMs(view, rule.primary) : absenceMs(view, rule.primary);
   const leaseMs = config.leaseMs + (rule.acks === 0 ? leaseMarginMs(view) : 0);
   if (silent > leaseMs) {
     const veto = vetoOf(view, rule, nowMs);
@@ -63,7 +66,8 @@ function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null
       reason: `The primary ${rule.primary} has been silent for ${Math.round(silent)} ms, and no replica streams from it.`,
     };
   }
-  if (!isLive(view, rule.primary, nowMs) || leadingServer(reportOf(view, rule.primary), rule)) return null;
+  if (!isLive(view, rule.primary, nowMs)) return null;
+  if (leadingServer(reportOf(view, rule.primary), rule)) return troubleOfReplicas(view, rule, nowMs);
   if (reportOf(view, rule.primary)?.server.kind === 'failing' && flapBlocked(view, nowMs)) return null;
   // Its own agent acts at once; the others step in when it does not.
   const sinceMs = Math.max(local.seen.leadingAtMs, local.seen.ruleAtMs, local.startedAtMs) + config.electionTimeoutMs;
@@ -73,6 +77,19 @@ function troubleOfPrimary(view: View, rule: Rule, nowMs: number): Trouble | null
     noticedMs: nowMs - sinceMs + config.electionTimeoutMs,
     sinceMs,
     reason: `The primary ${rule.primary} has not led term ${rule.term} for ${Math.round(nowMs - sinceMs + config.electionTimeoutMs)} ms.`,
+  };
+}
+
+/** The primary is well, and those whose acknowledgements its commits wait for are cut off from it. */
+function troubleOfReplicas(view: View, rule: Rule, nowMs: number): Trouble | null {
+  const unheard = unheardPrimary(view, rule, nowMs);
+  if (unheard === null) return null;
+  const { by, silentMs } = unheard;
+  return {
+    trigger: 'primary-unheard',
+    noticedMs: silentMs,
+    sinceMs: nowMs - silentMs + view.config.streamVetoMs,
+    reason: `${by.join(', ')} lost the primary ${rule.primary} ${Math.round(silentMs)} ms ago and reach each other: nobody is left who could acknowledge its commits.`,
   };
 }
 

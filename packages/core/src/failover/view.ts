@@ -5,6 +5,8 @@ export interface HeardMember {
   readonly report: MemberReport;
   /** This agent's monotonic clock when the newest report arrived; for itself: now. */
   readonly heardAtMs: number;
+  /** When the newest report arrived whose sender had answers of the store; absent: `heardAtMs`. */
+  readonly takesPartAtMs?: number;
 }
 
 /** Why the last attempt failed: by what is around the server (its port is taken, its disk is full), which other data would not help, or not. */

@@ -1,8 +1,9 @@
 import type { ClusterState, MemberId, MemberReport, Operation } from '../../src/cluster/index.ts';
 import { parseStreamName } from '../../src/cluster/index.ts';
 import type { Decision, HeardMember, LocalFacts, View } from '../../src/failover/index.ts';
-import { leadingServer, streamsUnder } from '../../src/failover/index.ts';
+import { hear, leadingServer, streamsUnder } from '../../src/failover/index.ts';
 import { Hands } from './hands.ts';
+import { SimLookout } from './lookout.ts';
 import type { SimPostgres } from './postgres.ts';
 import type { Snapshot, StoredReport } from './store.ts';
 import type { World } from './world.ts';
@@ -13,6 +14,7 @@ export class SimAgent {
   readonly world: World;
   readonly postgres: SimPostgres;
   readonly hands: Hands;
+  readonly lookout: SimLookout;
   alive = false;
   frozen = false;
   life = 0;
@@ -39,6 +41,7 @@ export class SimAgent {
   startedAtMs = 0;
   leaseSentAtMs = 0;
   storeHeardAtMs = 0;
+  storeBackAtMs = 0;
   seen: { proposalAtMs: number; ruleAtMs: number; intentAtMs: number; leadingAtMs: number } = {
     proposalAtMs: 0,
     ruleAtMs: 0,
@@ -67,6 +70,7 @@ export class SimAgent {
     this.#clockOffset = world.random.between(0, 1e6);
     this.#clockRate = world.random.between(0.99, 1.01);
     this.hands = new Hands(this);
+    this.lookout = new SimLookout(this);
   }
 
   get mono(): number {
@@ -100,6 +104,7 @@ export class SimAgent {
     this.startedAtMs = this.mono;
     this.leaseSentAtMs = this.mono - 1e9;
     this.storeHeardAtMs = this.startedAtMs;
+    this.storeBackAtMs = this.startedAtMs;
     this.streamedAtMs = {};
     this.cascade = { upstreamAtMs: this.mono, sinceMs: this.mono };
     this.#followsAs = null;
@@ -108,6 +113,7 @@ export class SimAgent {
     this.#published = '';
     this.#publishedAtMs = -1e9;
     this.hands.reset();
+    this.lookout.reset();
     if (this.promotionNote) this.postgres.kill(true);
     this.promotionNote = false;
     const { life } = this;
@@ -163,7 +169,8 @@ export class SimAgent {
     if (!this.well || stored.put <= (this.#puts.get(report.id) ?? 0)) return;
     this.#puts.set(report.id, stored.put);
     const before = this.heard[report.id]?.report;
-    this.heard[report.id] = { report, heardAtMs: this.mono };
+    const { leaseMs } = this.world.config;
+    this.heard[report.id] = hear(this.heard[report.id], report, this.mono, { leaseMs, storeBackAtMs: this.storeBackAtMs });
     const rule = this.state?.rule;
     if (rule) {
       if (report.id === this.state?.members[this.id]?.follows && streamsUnder(report, rule.term)) this.cascade.upstreamAtMs = this.mono;
@@ -179,6 +186,7 @@ export class SimAgent {
 
   #take(snapshot: Snapshot, sentAtMs: number): void {
     if (!this.well) return;
+    if (sentAtMs - this.storeHeardAtMs > this.world.config.leaseMs) this.storeBackAtMs = this.mono;
     this.hearState(snapshot.revision, snapshot.state);
     for (const stored of snapshot.reports) if (stored.report.id !== this.id) this.hearReport(stored);
     this.storeHeardAtMs = Math.max(this.storeHeardAtMs, sentAtMs);
@@ -190,7 +198,9 @@ export class SimAgent {
     let report: MemberReport | null = null;
     if (this.state !== null) {
       this.#noteFacts();
-      const view = this.world.mutation.view(this.#view(), this);
+      const seen = this.#view();
+      this.lookout.look(seen);
+      const view = this.world.mutation.view(seen, this);
       const decisions = this.world.mutation.decisions(this.world.decide(view, this.mono), view, this);
       this.world.checks.decided(view, decisions);
       this.alarms = decisions.flatMap(({ action }) => (action.kind === 'alarm' ? [action.code] : []));
@@ -224,7 +234,11 @@ export class SimAgent {
       for (const [id, connection] of postgres.connections)
         if (this.world.now - connection.repliedAtMs < 800 && parseStreamName(connection.applicationName)?.term === rule.term)
           this.streamedAtMs[id] = this.mono;
-    } else if (postgres.receiver !== null) this.streamedAtMs[this.id] = this.mono;
+    } else if (postgres.receiver !== null) {
+      this.streamedAtMs[this.id] = this.mono;
+      if (parseStreamName(postgres.receiver.applicationName)?.term === rule.term)
+        this.lookout.heardAtMs = this.mono - (this.world.now - postgres.lastMessageAtMs);
+    }
   }
 
   #report(): MemberReport {
@@ -240,6 +254,8 @@ export class SimAgent {
         serverVersion: null,
         openTerm: this.open?.confirmed ? this.open.term : null,
         alarms: this.alarms,
+        sight: this.lookout.sight,
+        unansweredMs: this.mono - this.storeHeardAtMs,
       },
       this,
     );
@@ -298,7 +314,8 @@ export class SimAgent {
 
 /** What makes a report worth a message of its own. */
 function keyOf(report: MemberReport): string {
-  const { server } = report;
+  const { server, sight } = report;
+  const seen = sight ? `${sight.reached.join()}/${sight.lost.join()}` : '';
   const more =
     server.kind === 'replica'
       ? `${server.followsAs}${server.receiver === null}${server.walEnd === null}`
@@ -307,5 +324,5 @@ function keyOf(report: MemberReport): string {
         : server.kind === 'primary'
           ? `${server.timeline}`
           : '';
-  return `${report.promisedTerm}|${server.kind}|${more}|${report.openTerm}|${report.operation?.kind}`;
+  return `${report.promisedTerm}|${server.kind}|${more}|${report.openTerm}|${report.operation?.kind}|${seen}`;
 }

@@ -4,6 +4,7 @@ import type { Decision, View } from '../../src/failover/index.ts';
 import { recruitOf } from '../../src/failover/index.ts';
 import type { SimAgent } from './agent.ts';
 import { ackSetOf, isNobody, type SimPostgres } from './postgres.ts';
+import { STORE } from './network.ts';
 import { endOf, holds, type WalRecord } from './wal.ts';
 import type { World } from './world.ts';
 
@@ -41,6 +42,8 @@ export class Checks {
   #highestTimeline = 0;
   /** When the present term began by itself. */
   #beganByItselfAtMs = Number.NEGATIVE_INFINITY;
+  /** When it began since the primary before it was not heard by its replicas. */
+  #beganUnheardAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: World) {
     this.#world = world;
@@ -90,6 +93,8 @@ export class Checks {
   #elected(before: ClusterState, rule: Rule): void {
     this.failovers++;
     this.#beganByItselfAtMs = before.proposal?.trigger.startsWith('primary-') ? this.#world.now : Number.NEGATIVE_INFINITY;
+    this.#beganUnheardAtMs = before.proposal?.trigger === 'primary-unheard' ? this.#world.now : Number.NEGATIVE_INFINITY;
+    if (before.proposal?.trigger === 'primary-unheard') this.#isBetterPlaced(before.rule!, rule);
     this.#world.occasion('election');
     const server = this.#world.servers.get(rule.primary)!;
     if (server.data !== 'whole') this.#fail('S8', `${rule.primary} was elected with half a clone`);
@@ -106,9 +111,34 @@ export class Checks {
     if (async && !accepted) this.losses.push({ holder: before.rule!.primary, term: rule.term, records: lost, fromLsn: endOf(server.wal) });
   }
 
+  /** U: who takes over from a primary that its replicas do not hear can be reached by as many as commits wait for. */
+  #isBetterPlaced(old: Rule, { primary, term }: Rule): void {
+    const { agents, network } = this.#world;
+    const reach = [...agents.keys()].filter(
+      id => id !== primary && id !== old.primary && (network.bothWays(id, primary) || network.unchangedMs(id, primary) < 3000),
+    );
+    if (reach.length < old.acks) this.#fail('U', `${primary} was elected for term ${term}, and only ${reach.length} members reach it`);
+  }
+
+  /** V: a primary is replaced since its replicas do not hear it, while enough of them have a way to it. */
+  #unheard({ rule }: ClusterState, by: string): void {
+    const { agents, servers, network } = this.#world;
+    if (rule === null || !servers.get(rule.primary)?.leads) return;
+    const able = rule.cohort.filter(
+      id =>
+        agents.get(id)!.well &&
+        servers.get(id)!.alive &&
+        network.bothWays(id, rule.primary) &&
+        network.bothWays(id, STORE) &&
+        Math.min(network.unchangedMs(id, rule.primary), network.unchangedMs(id, STORE)) > 3000,
+    );
+    if (able.length >= rule.acks) this.#fail('V', `${by} would replace ${rule.primary}, to which ${able.join(', ')} have a way`);
+  }
+
   /** V: a primary is called lost while a replica that its caller can hear streams from it. */
   #raised(after: ClusterState, by: string): void {
     this.#notInCircles(after, by);
+    if (after.proposal!.trigger === 'primary-unheard') this.#unheard(after, by);
     if (after.proposal!.trigger !== 'primary-lost' || after.rule === null) return;
     const world = this.#world;
     const primary = world.servers.get(after.rule.primary);
@@ -124,12 +154,13 @@ export class Checks {
     }
   }
 
-  /** L2: no second failover soon after another while the primary still answers. An agent that did not see the first begin goes by the wall clock. */
+  /** L2: no second failover soon after another while the primary still answers (of those for want of replicas: none after one of its kind). An agent that did not see the first begin goes by the wall clock. */
   #notInCircles({ proposal, rule }: ClusterState, by: string): void {
     const world = this.#world;
-    if (proposal!.trigger !== 'primary-failing' || rule === null) return;
+    const isUnheard = proposal!.trigger === 'primary-unheard';
+    if ((proposal!.trigger !== 'primary-failing' && !isUnheard) || rule === null) return;
     const agent = world.agents.get(by)!;
-    const sinceMs = world.now - this.#beganByItselfAtMs;
+    const sinceMs = world.now - (isUnheard ? this.#beganUnheardAtMs : this.#beganByItselfAtMs);
     const sawIt = agent.mono - agent.startedAtMs > 1.02 * sinceMs + 1000;
     const primary = world.servers.get(rule.primary)!;
     if (sawIt && primary.leads && !primary.frozen && sinceMs < 0.98 * world.config.flapBlockMs)

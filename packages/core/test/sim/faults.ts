@@ -18,6 +18,8 @@ const KINDS = [
   'cut-store-one-way',
   'cut-pair',
   'cut-pair-one-way',
+  'cut-members',
+  'cut-all',
   'isolate',
   'store-down',
   'network-slow',
@@ -67,6 +69,7 @@ const HINDERS: readonly FaultKind[] = [
   'disk-frozen',
   'cut-pair-one-way',
   'crash-host',
+  'cut-members',
 ];
 
 export function drawFaults(random: Random, members: number, forMs: number): readonly Fault[] {
@@ -144,7 +147,8 @@ export function strike(world: World, fault: Fault): void {
   const ids = [...world.agents.keys()];
   const id = fault.target === 'primary' ? (world.store.state.rule?.primary ?? ids[0]!) : ids[fault.target % ids.length]!;
   const other = ids[fault.other % ids.length]!;
-  const nodes = fault.kind === 'store-down' || fault.kind === 'network-slow' ? [STORE, ...ids] : [id, other];
+  const isWide = fault.kind === 'store-down' || fault.kind === 'network-slow' || fault.kind === 'cut-all' || fault.kind === 'cut-members';
+  const nodes = isWide ? [STORE, ...ids] : [id, other];
   world.disturb(nodes);
   const mend = apply(world, fault.kind, id, other, fault);
   world.trace('fault', `${fault.kind} of ${id} for ${fault.forMs.toFixed(0)} ms`);
@@ -198,6 +202,8 @@ function apply(world: World, kind: FaultKind, id: string, other: string, fault: 
     case 'cut-store-one-way':
     case 'cut-pair':
     case 'cut-pair-one-way':
+    case 'cut-members':
+    case 'cut-all':
     case 'isolate':
     case 'store-down':
     case 'network-slow':
@@ -228,10 +234,20 @@ function thawAgent(world: World, id: string): void {
   agent.poke();
 }
 
-type NetworkFault = 'cut-store' | 'cut-store-one-way' | 'cut-pair' | 'cut-pair-one-way' | 'isolate' | 'store-down' | 'network-slow';
+type NetworkFault =
+  | 'cut-store'
+  | 'cut-store-one-way'
+  | 'cut-pair'
+  | 'cut-pair-one-way'
+  | 'cut-members'
+  | 'cut-all'
+  | 'isolate'
+  | 'store-down'
+  | 'network-slow';
 
 function disturbNetwork(world: World, kind: NetworkFault, id: string, other: string, fault: Fault): Mend {
   const { network, store } = world;
+  const members = [...world.agents.keys()];
   const cut = (pairs: readonly (readonly [string, string])[]): Mend => {
     for (const [from, to] of pairs) network.cut(from, to);
     return () => {
@@ -262,6 +278,12 @@ function disturbNetwork(world: World, kind: NetworkFault, id: string, other: str
       return cut(bothWays(id, other));
     case 'cut-pair-one-way':
       return cut(oneWay(id, other));
+    // One loses the others, and all of them still reach the store.
+    case 'cut-members':
+      return cut(members.filter(node => node !== id).flatMap(node => bothWays(id, node)));
+    // Nobody reaches anybody but the store.
+    case 'cut-all':
+      return cut(members.flatMap(a => members.filter(b => a < b).flatMap(b => bothWays(a, b))));
     case 'isolate':
       return cut([STORE, ...world.agents.keys()].filter(node => node !== id).flatMap(node => bothWays(id, node)));
     default:

@@ -22,6 +22,9 @@ const CAUGHT_BY: Readonly<Record<string, readonly string[]>> = {
   'answered before isolated': ['S7'],
   'a cancelled wait counts as acknowledged': ['S4'],
   'no fence when the lease ends': ['S3'],
+  'a primary that is not heard is replaced though there is a way to it': ['V'],
+  'a primary that is not heard is replaced by one that nobody reaches': ['U'],
+  'a primary that is not heard is replaced again and again': ['L2'],
 };
 
 describe('a deliberate fault is caught', () => {

@@ -1,4 +1,4 @@
-import type { MemberReport, ServerReport, WalPosition } from '../../src/cluster/index.ts';
+import type { MemberReport, ServerReport, Sight, WalPosition } from '../../src/cluster/index.ts';
 import { parseFollowName, streamName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { electionUnderWay } from '../../src/failover/index.ts';
@@ -220,6 +220,41 @@ class NoLeaseFence extends Mutation {
   }
 }
 
+const withSights = (view: View, change: (sight: Sight, others: readonly string[]) => Sight): View => ({
+  ...view,
+  members: Object.fromEntries(
+    Object.entries(view.members).map(([id, heard]) => {
+      const others = Object.keys(view.state.members).filter(each => each !== id);
+      const { sight } = heard.report;
+      return [id, sight ? { ...heard, report: { ...heard.report, sight: change(sight, others) } } : heard];
+    }),
+  ),
+});
+
+/** Replicas that hear nothing of their primary have lost it, whether they have a way to it or not. */
+class SilenceIsEnough extends Mutation {
+  override view(view: View): View {
+    return withSights(view, (sight, others) => ({ ...sight, lost: others }));
+  }
+}
+
+/** Who takes over from a primary that is not heard need not be reached by anybody. */
+class NobodyReachesIt extends Mutation {
+  override view(view: View): View {
+    return withSights(view, (sight, others) => ({ ...sight, reached: others }));
+  }
+}
+
+/** A primary that is not heard is replaced however often it happens. */
+class HandsOverAgain extends Mutation {
+  override view(view: View): View {
+    const history = view.state.history.map(record =>
+      record.trigger === 'primary-unheard' ? { ...record, trigger: 'operator' as const } : record,
+    );
+    return { ...view, state: { ...view.state, history } };
+  }
+}
+
 export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
   'one promise elects': OneRecruit,
   'rules before the present one are ignored': NoJointRules,
@@ -236,6 +271,9 @@ export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
   'answered before isolated': AnswersBeforeIsolation,
   'a cancelled wait counts as acknowledged': CancelledWaitAcknowledged,
   'no fence when the lease ends': NoLeaseFence,
+  'a primary that is not heard is replaced though there is a way to it': SilenceIsEnough,
+  'a primary that is not heard is replaced by one that nobody reaches': NobodyReachesIt,
+  'a primary that is not heard is replaced again and again': HandsOverAgain,
 };
 
 export const NO_MUTATION: Mutation = new Mutation();

@@ -29,7 +29,7 @@ export interface WorldOptions {
 /** A whole cluster in virtual time. */
 export class World {
   readonly events = new EventQueue();
-  readonly network = new Network();
+  readonly network = new Network(() => this.events.nowMs);
   readonly random: Random;
   readonly mutation: Mutation;
   readonly config: FailoverConfig;

@@ -10,10 +10,11 @@ import {
   type Store,
   type VersionedState,
 } from '@understudy/core/cluster';
-import { type Decision, decide, type HeardMember, type View } from '@understudy/core/failover';
+import { type Decision, decide, hear, type HeardMember, lookoutFor, type View } from '@understudy/core/failover';
 import type { PostgresServer } from '../postgres/index.ts';
 import { FactKeeper } from './facts.ts';
 import { Housekeeping } from './housekeeping.ts';
+import { Lookout } from './lookout.ts';
 import type { AgentOptions } from './messages.ts';
 import { Performer } from './performer.ts';
 import type { InstalledPrograms } from './programs.ts';
@@ -56,9 +57,11 @@ export class Agent {
   readonly #performer: Performer;
   readonly #housekeeping: Housekeeping;
   readonly #restart: RestartFacts;
+  readonly #lookout: Lookout;
   readonly #heard = new Map<MemberId, HeardMember>();
   #versioned: VersionedState | null = null;
   #storeHeardAtMs = monotonicMs();
+  #storeBackAtMs = monotonicMs();
   #alarms: readonly string[] = [];
   #serverKind: ServerReport['kind'] | null = null;
   #sequence = 0;
@@ -80,6 +83,7 @@ export class Agent {
     this.#watcher = new ServerWatcher(ports.server, options.failover, monotonicMs);
     this.#housekeeping = new Housekeeping(ports.server, monotonicMs);
     this.#restart = new RestartFacts(ports.server, ports.programs, monotonicMs);
+    this.#lookout = new Lookout(options.failover, () => this.#nudge());
     this.#performer = new Performer({
       member: options.member,
       server: ports.server,
@@ -117,6 +121,7 @@ export class Agent {
       this.#step();
       await this.#sleep(Math.max(1, this.#watcher.lookedAtMs + this.#intervalMs() - monotonicMs()));
     }
+    this.#lookout.watch([]);
     unwatch();
   }
 
@@ -198,6 +203,7 @@ export class Agent {
       this.#restart.lookIfDue().catch((error: Error) => log(`what a restart would change: ${error.message}`));
     const view = this.#view();
     if (!view) return;
+    this.#lookout.watch(lookoutFor(view, this.#facts.primarySilentMs(now), now).map(id => view.state.members[id]!));
     const decisions = decide(view, now);
     if (decisions.length === 0 && !view.local.busy) this.#keepHouse(view.local.slots ?? []);
     this.#noteAlarms(decisions);
@@ -297,7 +303,8 @@ export class Agent {
     const at = monotonicMs();
     if (report.id === this.#options.member) return;
     const known = this.#heard.get(report.id);
-    this.#heard.set(report.id, { report, heardAtMs: at });
+    const { leaseMs } = this.#options.failover;
+    this.#heard.set(report.id, hear(known, report, at, { leaseMs, storeBackAtMs: this.#storeBackAtMs }));
     this.#facts.noteReport(report, at);
     if (!known || signatureOf(known.report) !== signatureOf(report)) this.#nudge();
   }
@@ -319,6 +326,8 @@ export class Agent {
       openTerm: server.kind === 'primary' ? this.#facts.openTerm : null,
       openLsn: server.kind === 'primary' ? this.#facts.openLsn : null,
       alarms: this.#alarms,
+      sight: this.#lookout.sight(this.#facts.primarySilentMs(monotonicMs())),
+      unansweredMs: Math.round(monotonicMs() - this.#storeHeardAtMs),
     };
   }
 
@@ -331,6 +340,7 @@ export class Agent {
     this.#ports.store.report(report).then(
       () => {
         this.#facts.noteLease(now);
+        if (now - this.#storeHeardAtMs > this.#options.failover.leaseMs) this.#storeBackAtMs = monotonicMs();
         // As of the sending: news that was held up on its way must not make the silence of others look longer than it was.
         this.#storeHeardAtMs = Math.max(this.#storeHeardAtMs, now);
       },
@@ -417,7 +427,7 @@ export class Agent {
 
 /** What others decide by; a change of it is told at once, the rest with the next heartbeat. */
 function signatureOf(report: MemberReport): string {
-  const { server, promisedTerm, openTerm, operation, alarms, startedAtMs, pendingRestart, installedVersion } = report;
+  const { server, promisedTerm, openTerm, operation, alarms, startedAtMs, pendingRestart, installedVersion, sight } = report;
   const parts: unknown[] = [
     server.kind,
     promisedTerm,
@@ -427,6 +437,8 @@ function signatureOf(report: MemberReport): string {
     startedAtMs,
     pendingRestart?.join(),
     installedVersion,
+    sight?.reached.join(),
+    sight?.lost.join(),
   ];
   if (server.kind === 'replica') {
     const { walEnd, receiver, followsAs, replayPaused, timeline } = server;

@@ -27,6 +27,8 @@ export class FactKeeper {
   #namesInForceSince: LocalFacts['namesInForceSince'] = null;
   #primaryFlush: LocalFacts['primaryFlush'] = null;
   #streamedAtMs: Record<MemberId, number> = {};
+  /** When the last message of a primary came, under the present term. */
+  #primaryHeardAtMs: number;
   #upstreamAtMs: number;
   #followsAs: string | null = null;
   #followsSinceMs: number;
@@ -42,6 +44,7 @@ export class FactKeeper {
     this.#ruleAtMs = nowMs;
     this.#intentAtMs = nowMs;
     this.#leadingAtMs = nowMs;
+    this.#primaryHeardAtMs = nowMs;
     this.#upstreamAtMs = nowMs;
     this.#followsSinceMs = nowMs;
     this.#leaseSentAtMs = nowMs;
@@ -87,6 +90,8 @@ export class FactKeeper {
       const name = seen.receiver?.streaming ? parseFollowName(seen.receiver.applicationName) : null;
       const streams = name?.id === this.#self && name.term === term;
       if (streams) this.#repair = NO_REPAIR;
+      if (streams && name.upstream === null)
+        this.#primaryHeardAtMs = Math.max(this.#primaryHeardAtMs, nowMs - (seen.receiver?.lastMessageAgeMs ?? Number.POSITIVE_INFINITY));
       // What it does not ask for yet is not missing.
       if (streams || isHoldingBack(this.#state?.members[this.#self], seen)) this.#streamedAtMs[this.#self] = nowMs;
       return;
@@ -110,6 +115,11 @@ export class FactKeeper {
     this.#namesInForceSince = null;
     this.#slots = null;
     this.#leftoverSlots = [];
+  }
+
+  /** For how long no message of this term's primary has come. */
+  primarySilentMs(nowMs: number): number {
+    return nowMs - Math.max(this.#primaryHeardAtMs, this.#ruleAtMs);
   }
 
   /** The store has confirmed a report that was sent then. */

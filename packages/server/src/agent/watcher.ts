@@ -1,5 +1,6 @@
 import type { FailoverConfig, ServerReport } from '@understudy/core/cluster';
 import { type DiskReport, type Observation, PostgresError, type PostgresServer, readVitals } from '../postgres/index.ts';
+import { MessageClock } from './message-clock.ts';
 import { SilenceMeter } from './silence.ts';
 
 /** How often the disk is probed; each probe is a write and an fsync. */
@@ -34,6 +35,7 @@ export class ServerWatcher {
   /** When the running server last answered a fresh connection. */
   #freshAtMs = Number.NEGATIVE_INFINITY;
   readonly #silence: SilenceMeter;
+  readonly #messages = new MessageClock();
   #disk: { readonly report: DiskReport; readonly sinceMs: number } | null = null;
   #diskProbedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
@@ -146,10 +148,10 @@ export class ServerWatcher {
       if (freshness === 'fresh') this.#freshAtMs = Math.max(this.#freshAtMs, beganAtMs);
       // One that began later has seen more.
       if (beganAtMs < this.#knownSinceMs) return;
-      this.#observation = seen;
-      this.#report = reportOf(seen);
-      this.#systemId = seen.systemId;
       this.#answeredAtMs = this.#now();
+      this.#observation = this.#withMessageAge(seen, this.#answeredAtMs);
+      this.#report = reportOf(this.#observation);
+      this.#systemId = seen.systemId;
       this.#unansweredLooks = 0;
       this.#silence.restart(this.#answeredAtMs);
       this.#knownSinceMs = beganAtMs;
@@ -159,6 +161,14 @@ export class ServerWatcher {
       this.#unansweredLooks += 1;
       if (this.#answeredAtMs === null) this.#noteStarting(pid);
     }
+  }
+
+  #withMessageAge(seen: Observation, nowMs: number): Observation {
+    if (seen.kind !== 'replica') return seen;
+    const { receiver, source } = seen;
+    const receipt = receiver && source ? { pid: source.pid, receivedAt: source.receivedAt, ageMs: receiver.lastMessageAgeMs } : null;
+    const lastMessageAgeMs = this.#messages.note(receipt, nowMs);
+    return { ...seen, receiver: receiver && { ...receiver, lastMessageAgeMs } };
   }
 
   #noteStarting(pid: number): void {

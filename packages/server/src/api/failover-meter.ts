@@ -10,6 +10,7 @@ const TRIGGERS: Readonly<Record<Trigger, true>> = {
   'primary-unresponsive': true,
   'primary-failing': true,
   'primary-lost': true,
+  'primary-unheard': true,
   'primary-fenced': true,
   switchover: true,
   operator: true,

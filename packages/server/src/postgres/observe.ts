@@ -36,6 +36,8 @@ interface ReceiverSource {
   readonly senderPort: number | null;
   readonly receivedTimeline: number | null;
   readonly slotName: string | null;
+  /** When its last message came, as the server writes it. */
+  readonly receivedAt: string | null;
 }
 
 export type Observation = ServerIdentity & (PrimaryServer | (ReplicaServer & { readonly source: ReceiverSource | null }));
@@ -48,7 +50,7 @@ const IDENTITY = `SELECT pg_catalog.pg_is_in_recovery() AS in_recovery, (SELECT 
 const STARTUP = `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) AS waits`;
 const RECEIVE = 'SELECT pg_catalog.pg_last_wal_receive_lsn() AS lsn';
 const REPLAY = `SELECT pg_catalog.pg_last_wal_replay_lsn() AS lsn, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_is_wal_replay_paused() END AS paused`;
-const RECEIVER = `SELECT pid, status, received_tli, sender_host, sender_port, slot_name, conninfo,
+const RECEIVER = `SELECT pid, status, last_msg_receipt_time::pg_catalog.text AS received_at, received_tli, sender_host, sender_port, slot_name, conninfo,
   (extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time) * 1000)::pg_catalog.int8 AS age_ms FROM pg_catalog.pg_stat_wal_receiver`;
 const SENDERS = `SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, sync_priority FROM pg_catalog.pg_stat_replication
   WHERE application_name <> '${OBSERVER_NAME}' ORDER BY application_name LIMIT 100`;
@@ -175,7 +177,7 @@ function readReceiver(row: Row): WalReceiver {
   return {
     applicationName: parseConninfo(row['conninfo'] ?? '')['application_name'] ?? '',
     streaming: row['status'] === 'streaming',
-    lastMessageAgeMs: age == null ? Number.POSITIVE_INFINITY : Math.max(0, Number(age)),
+    lastMessageAgeMs: age == null ? Number.POSITIVE_INFINITY : Number(age),
   };
 }
 
@@ -187,6 +189,7 @@ function readSource(row: Row): ReceiverSource {
     senderPort: row['sender_port'] == null ? null : Number(row['sender_port']),
     receivedTimeline: row['received_tli'] == null ? null : Number(row['received_tli']),
     slotName: row['slot_name'] || null,
+    receivedAt: row['received_at'] ?? null,
   };
 }
 
