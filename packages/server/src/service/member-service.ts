@@ -24,6 +24,7 @@ import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
 import { describeAlarm, statusDocument, unreachableMs } from '../supervisor/status.ts';
 import { traceSettings } from '../telemetry/settings.ts';
 import { apiTls, followApiCertificate } from './api-certificate.ts';
+import { followEtcdCertificate } from './etcd-certificate.ts';
 import { join, joined, specOf } from './membership.ts';
 import { openStore } from './open-store.ts';
 import { NEWS, Routers, ROUTERS } from './routers.ts';
@@ -62,8 +63,9 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
     writeMarker(paths, markerOf(config.settings, provider));
     const spec = specOf(config);
     const first = (): ClusterState => joined(initialState(config.settings.cluster, [], durabilityOf(config.settings)), spec);
-    const store = await openStore(config.etcd, first, context.stop, context.say);
+    const store = await openStore(config, first, context.stop, context.say);
     if (!store) return;
+    const unfollow = followEtcdCertificate(store, config, message => context.log.warn(message));
     try {
       await new MemberService(config, context, {
         paths,
@@ -74,6 +76,7 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
         check: settings => requireSettings(programs, settings, config.file),
       }).run();
     } finally {
+      unfollow();
       await store.close();
     }
   } finally {

@@ -25,7 +25,8 @@ export function specOf({
 /** The state with this member in it, as its file says it; the same state when it says nothing new. Throws `too-many-members`. Pure. */
 export function joined(state: ClusterState, spec: MemberSpec): ClusterState {
   const known = state.members[spec.id];
-  const next = { ...spec, lifecycle: known?.lifecycle ?? spec.lifecycle };
+  // With what a later release has noted of it.
+  const next = { ...known, ...spec, lifecycle: known?.lifecycle ?? spec.lifecycle };
   if (known && JSON.stringify(known) === JSON.stringify(next)) return state;
   if (!known && Object.keys(state.members).length > REPLICAS_MAX)
     throw new UnderstudyError('too-many-members', { limit: REPLICAS_MAX + 1 });

@@ -11,6 +11,7 @@ import { tlsMaterial } from '../supervisor/tls.ts';
 import type { ServerTls } from '../proxy/server-tls.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import type { ServiceContext } from './member-service.ts';
+import { followEtcdCertificate } from './etcd-certificate.ts';
 import { openStore } from './open-store.ts';
 import { listeningOn, type PassedSocket } from './passed-socket.ts';
 import { pause } from './pause.ts';
@@ -32,11 +33,13 @@ export async function runProxy(config: ServiceSettings, context: ProxyContext, r
   for (const folder of [paths.root, paths.run, paths.log]) makeFolder(folder);
   const lock = lockDirectory(paths.lock);
   try {
-    const store = await openStore(config.etcd, null, context.stop, context.say);
+    const store = await openStore(config, null, context.stop, context.say);
     if (!store) return;
+    const unfollow = followEtcdCertificate(store, config, message => context.log.warn(message));
     try {
       await serve(config, context, store, secrets.router, paths, reload);
     } finally {
+      unfollow();
       await store.close();
     }
   } finally {

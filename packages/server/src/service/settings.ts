@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { defaultReadWeight } from '../supervisor/members.ts';
 import { settingsFromEnvironment } from '../settings/environment.ts';
 import { readConfigFile } from '../settings/file.ts';
+import type { EtcdTls } from '../store/etcd/gateway.ts';
 import type { EtcdStoreOptions } from '../store/etcd/store.ts';
 
 /** One node of etcd gets this part of a lease to answer before the next one is asked. */
@@ -47,12 +48,21 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+/** Files of the way to etcd, in PEM; without a certificate there is a password, or nothing. */
+export interface EtcdTlsFiles {
+  readonly ca: string;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
 /** Everything that `member` and `proxy` are told by their file, complete and checked. Paths are absolute. */
 export interface ServiceSettings {
   readonly name: string;
   readonly file: string;
   readonly secrets: string;
   readonly etcd: EtcdStoreOptions;
+  /** Where the texts of `etcd.tls` come from: they may be renewed while they are in use. */
+  readonly etcdTls: EtcdTlsFiles | null;
   /** Between the machines, where `tls` of the settings is between clients and a router. Null: nothing there is encrypted. */
   readonly machineTls: TlsFiles | null;
   /** Of the API: `machine` shows the certificate of `machineTls`; `off` is plain HTTP. */
@@ -89,6 +99,8 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
     throw new UnderstudyError('bad-config', { path: file, why: 'httpTls is machine, but machineTls names no certificate' });
   const { secrets, etcd, machineTls, readWeight, ...rest } = parsed.data;
   const at = (text: string): string => resolve(dirname(file), text);
+  const etcdTls =
+    etcd.ca === undefined ? null : { ca: at(etcd.ca), cert: etcd.cert ? at(etcd.cert) : null, key: etcd.key ? at(etcd.key) : null };
   return {
     ...rest,
     readWeight: readWeight ?? defaultReadWeight(rest.applyDelayMs),
@@ -97,13 +109,14 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
     etcd: {
       endpoints: etcd.endpoints,
       prefix: `/understudy/${settings.cluster}/`,
-      tls: etcd.ca === undefined ? null : { ca: textOf(at(etcd.ca)), cert: optional(etcd.cert, at), key: optional(etcd.key, at) },
+      tls: etcdTls && readEtcdTls(etcdTls),
       login:
         etcd.user === undefined || etcd.passwordFile === undefined
           ? null
           : { user: etcd.user, password: textOf(at(etcd.passwordFile)).trim() },
       attemptMs: Math.ceil(settings.failover.leaseMs / ATTEMPTS_A_LEASE),
     },
+    etcdTls,
     machineTls: machineTls ? { ca: at(machineTls.ca), cert: at(machineTls.cert), key: at(machineTls.key) } : null,
     settings: { ...settings, data: at(settings.data) },
   };
@@ -112,6 +125,11 @@ export function loadServiceSettings(cwd: string, named: string, env: Readonly<Re
 /** The texts of this machine's certificate as they are now. Throws `bad-config`. */
 export function readTls({ ca, cert, key }: TlsFiles): TlsFiles {
   return { ca: textOf(ca), cert: textOf(cert), key: textOf(key) };
+}
+
+/** The texts for etcd as they are now. Throws `bad-config`. */
+export function readEtcdTls({ ca, cert, key }: EtcdTlsFiles): EtcdTls {
+  return { ca: textOf(ca), cert: optional(cert), key: optional(key) };
 }
 
 function parseShared(shared: Record<string, unknown>, file: string): Settings {
@@ -129,8 +147,8 @@ function put(target: Record<string, unknown>, key: string, value: string): void 
   else target[first] = { ...(target[first] as object | undefined), [second]: value };
 }
 
-function optional(named: string | undefined, at: (text: string) => string): string | null {
-  return named === undefined ? null : textOf(at(named));
+function optional(file: string | null): string | null {
+  return file === null ? null : textOf(file);
 }
 
 /** Throws `bad-config`. */

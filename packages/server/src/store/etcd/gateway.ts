@@ -1,12 +1,20 @@
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
+
+/** Texts in PEM: whom to trust, and what to show. */
+export interface EtcdTls {
+  readonly ca: string;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
 
 /** How to reach an etcd cluster (3.4 or later). */
 export interface EtcdOptions {
   /** `https://host:2379`, one for each etcd node. */
   readonly endpoints: readonly string[];
-  /** Texts in PEM; null: plain HTTP, or what Node.js trusts by itself. */
-  readonly tls: { readonly ca: string; readonly cert: string | null; readonly key: string | null } | null;
+  /** Null: plain HTTP, or what Node.js trusts by itself. */
+  readonly tls: EtcdTls | null;
   /** User and password of etcd's own authentication. */
   readonly login: { readonly user: string; readonly password: string } | null;
   /** One node gets this long to answer before the next one is asked. */
@@ -58,7 +66,8 @@ export interface EtcdStream {
 /** etcd's JSON gateway: requests to one node after the other until one answers. The node that failed last is asked last. */
 export class EtcdGateway {
   readonly #options: EtcdOptions;
-  readonly #agent: HttpAgent;
+  #tls: EtcdTls | null;
+  #agent: HttpAgent;
   #endpoints: readonly string[];
   readonly #streams = new Set<EtcdStream>();
   #token: string | null = null;
@@ -67,9 +76,45 @@ export class EtcdGateway {
   constructor(options: EtcdOptions) {
     this.#options = options;
     this.#endpoints = options.endpoints;
+    this.#tls = options.tls;
+    this.#agent = this.#newAgent();
+  }
+
+  /**
+   * Shows and trusts these from now on, once one node has taken them. What is under way, and streams that are open, go on as they were: etcd looks at a
+   * certificate when a connection begins. Throws EtcdError and changes nothing when no node does, and what Node.js says of texts that are no certificates.
+   */
+  async useTls(tls: EtcdTls): Promise<void> {
+    createSecureContext(tlsOptions(tls));
+    await Promise.any(this.#options.endpoints.map(endpoint => this.#tryTls(endpoint, tls))).catch((error: AggregateError) => {
+      throw error.errors.at(-1);
+    });
+    const before = this.#agent;
+    this.#tls = tls;
+    this.#agent = this.#newAgent();
+    before.maxFreeSockets = 0;
+    for (const sockets of Object.values(before.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  #newAgent(): HttpAgent {
     const limits = { keepAlive: true, maxSockets: 16, maxFreeSockets: 4 };
-    const secure = options.endpoints.some(endpoint => endpoint.startsWith('https:'));
-    this.#agent = secure ? new HttpsAgent({ ...limits, ...this.#tlsOptions() }) : new HttpAgent(limits);
+    const secure = this.#options.endpoints.some(endpoint => endpoint.startsWith('https:'));
+    return secure ? new HttpsAgent({ ...limits, ...tlsOptions(this.#tls) }) : new HttpAgent(limits);
+  }
+
+  /** Any answer will do: a certificate that is not taken ends the connection. */
+  #tryTls(endpoint: string, tls: EtcdTls): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const options = { ...tlsOptions(tls), agent: false as const, timeout: this.#options.attemptMs };
+      const request = httpsRequest(new URL('/version', endpoint), options, response => {
+        response.resume();
+        response.on('error', () => undefined);
+        resolve();
+      });
+      request.on('timeout', () => request.destroy(new Error(`no answer within ${this.#options.attemptMs} ms`)));
+      request.on('error', cause => reject(new EtcdError('unreachable', `${endpoint}: ${cause.message}`, null, { cause })));
+      request.end();
+    });
   }
 
   /** Asks every node at most once (twice after a new login). Throws EtcdError. */
@@ -185,14 +230,13 @@ export class EtcdGateway {
       ...(token === null ? {} : { authorization: token }),
     };
     const options = { method: 'POST', headers, ...(pooled ? { agent: this.#agent } : { agent: false as const }) };
-    return secure ? httpsRequest(url, { ...options, ...this.#tlsOptions() }) : httpRequest(url, options);
+    return secure ? httpsRequest(url, { ...options, ...tlsOptions(this.#tls) }) : httpRequest(url, options);
   }
+}
 
-  #tlsOptions(): { ca?: string; cert?: string; key?: string; minVersion?: 'TLSv1.2' } {
-    const { tls } = this.#options;
-    if (!tls) return {};
-    return { ca: tls.ca, minVersion: 'TLSv1.2', ...(tls.cert !== null && tls.key !== null ? { cert: tls.cert, key: tls.key } : {}) };
-  }
+function tlsOptions(tls: EtcdTls | null): { ca?: string; cert?: string; key?: string; minVersion?: 'TLSv1.2' } {
+  if (!tls) return {};
+  return { ca: tls.ca, minVersion: 'TLSv1.2', ...(tls.cert !== null && tls.key !== null ? { cert: tls.cert, key: tls.key } : {}) };
 }
 
 function answerOf(endpoint: string, httpStatus: number, text: string): unknown {

@@ -11,7 +11,7 @@ import {
 } from '@understudy/core/cluster';
 import { parseClusterState } from '@understudy/core/schemas';
 import { tellAll } from '../listeners.ts';
-import { EtcdError, EtcdGateway, type EtcdOptions, type EtcdStream } from './gateway.ts';
+import { EtcdError, EtcdGateway, type EtcdOptions, type EtcdStream, type EtcdTls } from './gateway.ts';
 import { EtcdLease } from './lease.ts';
 import { Outbox } from './outbox.ts';
 import { decodeValue, encodeValue, fromBase64, prefixEnd, type RawPair, type Stamped, toBase64 } from './values.ts';
@@ -126,6 +126,11 @@ export class EtcdStore implements Store {
   /** When the newest request was sent whose answer shows that all before it has been heard (monotonic). */
   get contactAtMs(): number {
     return this.#contactAtMs;
+  }
+
+  /** See EtcdGateway. */
+  async useTls(tls: EtcdTls): Promise<void> {
+    await this.#gateway.useTls(tls);
   }
 
   async read(): Promise<VersionedState> {
@@ -332,7 +337,7 @@ export class EtcdStore implements Store {
     for (const echo of this.#echoes) if (echo.revision <= this.#revision) echo.resolve();
   }
 
-  /** What is not ours, or cannot be read, is left alone and said once in the log. */
+  /** What is not ours, or cannot be read, is left alone and said in the log: who runs already goes on by what it knows, and does nothing new. */
   #hear({ pair, deleted }: KeyEvent): void {
     const name = fromBase64(pair.key).slice(this.#options.prefix.length);
     try {
@@ -340,8 +345,12 @@ export class EtcdStore implements Store {
       else if (name === 'state') this.#hearState(this.#versioned(pair));
       else this.#hearValue(name, decodeValue(pair.value ?? ''));
     } catch (error) {
-      if (error instanceof UnderstudyError) throw error;
-      process.stderr.write(`the store holds something unreadable under ${name}: ${(error as Error).message}\n`);
+      const isNewer = error instanceof UnderstudyError;
+      if (isNewer && this.#now === null) throw error;
+      const what = isNewer
+        ? `${error.message} ${error.action}`
+        : `the store holds something unreadable under ${name}: ${(error as Error).message}`;
+      process.stderr.write(`${what}\n`);
     }
   }
 
