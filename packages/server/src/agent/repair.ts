@@ -8,6 +8,9 @@ import type { PerformerContext } from './context.ts';
 const ARCHIVE_LIMIT_BYTES = 4 * 1024 ** 3;
 const STOP_DEADLINE_MS = 10_000;
 const REWIND_DEADLINE_MS = 600_000;
+/** It goes on by itself after that. */
+const CATCH_UP_DEADLINE_MS = 60_000;
+const CATCH_UP_NAME = 'understudy_rewound';
 
 type Progress = (operation: Operation) => void;
 type Source = Pick<Extract<Action, { kind: 'clone' }>, 'from' | 'host' | 'port'>;
@@ -69,10 +72,12 @@ async function setAside({ server, member, say }: PerformerContext, action: Rejoi
 }
 
 /** False when a new clone is needed. */
-async function tryRewind({ server, member, say }: PerformerContext, action: Rejoin, signal: AbortSignal): Promise<boolean> {
+async function tryRewind(context: PerformerContext, action: Rejoin, signal: AbortSignal): Promise<boolean> {
+  const { server, member, say } = context;
   try {
     const result = await rewind(server.spec, { source: action, timeoutMs: REWIND_DEADLINE_MS, signal });
     if (result.kind !== 'impossible') {
+      await startRewound(context, action, signal);
       say('rewind-finished', `${member} was rewound to where its history and that of ${action.primary} part.`);
       return true;
     }
@@ -83,6 +88,18 @@ async function tryRewind({ server, member, say }: PerformerContext, action: Rejo
     say('decision', `The rewind of ${member} was cut off; it is cloned anew: ${error.message}`);
     return false;
   }
+}
+
+/**
+ * Data that was rewound are whole only once they have the WAL that the source wrote meanwhile, and until then the server takes no connection: nobody could ask
+ * it where its WAL ends. It gets that WAL under a name that acknowledges nothing; what it then is to follow is decided anew.
+ */
+async function startRewound({ server, member, watcher, facts }: PerformerContext, from: Rejoin, signal: AbortSignal): Promise<void> {
+  const upstream = { host: from.host, port: from.port, applicationName: CATCH_UP_NAME, slotName: slotName(member) };
+  await server.start({ role: 'replica', upstream });
+  watcher.reset();
+  facts.noteServerLife();
+  await server.waitUntilReady(CATCH_UP_DEADLINE_MS, signal);
 }
 
 /**

@@ -217,11 +217,25 @@ describe.each(availableProviders())('replication with the %s provider', kind => 
     const kept = await archiveDivergedWal(n1.spec, { forkLsn, name: 'term-5', maxBytes: 1e9 });
     expect(kept.segments.length).toBeGreaterThan(0);
     expect(kept.directory).toBe(`${memberPaths(n1.spec.paths.memberDirectory).divergedDirectory}/term-5`);
-    expect(await rewind(n1.spec, { source: { host: '127.0.0.1', port: n2.spec.settings.port }, timeoutMs: 60_000 })).toEqual({
-      kind: 'rewound',
-    });
+    const writer = await connect(n2);
+    const writing = new AbortController();
+    const load = (async () => {
+      for (let i = -100; !writing.signal.aborted; i--) {
+        await writer.query('INSERT INTO t VALUES ($1)', [i]);
+        await writer.query('SELECT pg_switch_wal()');
+      }
+    })();
+    const source = { host: '127.0.0.1', port: n2.spec.settings.port };
+    expect(await rewind(n1.spec, { source, timeoutMs: 60_000 })).toEqual({ kind: 'rewound' });
+    writing.abort();
+    await load;
+    await writer.end();
+    // What was written meanwhile it must be given before it takes a connection, and so before it can say where its WAL ends.
     await n2.server.ensureSlot('slot_n1', 2000);
-    await startReplica(n2, n1, 5);
+    await n1.server.start({ role: 'replica', upstream: { ...source, applicationName: 'understudy_rewound', slotName: 'slot_n1' } });
+    await n1.server.waitUntilReady(10_000);
+    await n1.server.isolate(5000);
+    await n1.server.follow(upstreamOf(n2, n1, 5), 5000);
     await eventually(() => streams(n1), 'n1 streams');
     await eventually(async () => (await sql(n1, 'SELECT 1 FROM t WHERE i = -6')).length === 1, 'n1 has the new rows');
     expect(await sql(n1, 'SELECT 1 FROM t WHERE i = -7')).toEqual([]);
