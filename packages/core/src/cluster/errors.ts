@@ -36,8 +36,8 @@ export const ERRORS = {
     exit: 'error',
   },
   'state-newer': {
-    message: 'The state file {path} was written by a newer Understudy (schema {found}).',
-    action: 'Use that version or a later one.',
+    message: 'The state of the cluster, {path}, was written by a newer Understudy (schema {found}).',
+    action: 'Upgrade Understudy on this machine to that version or a later one. Nothing was touched.',
     exit: 'error',
   },
   'data-unreachable': {

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { APPLY_DELAY_MS_MAX } from './member.ts';
 import type { AckRule } from './rule.ts';
-import { type ClusterState, HISTORY_LIMIT, TRIGGERS } from './state.ts';
+import { type ClusterState, HISTORY_LIMIT, type Intent, type Trigger } from './state.ts';
 
 const term = z.number().int().positive();
 const memberId = z.string().regex(/^[a-z][a-z0-9]{0,15}$/);
+
+const KNOWN_INTENTS: ReadonlySet<string> = new Set(['switchover', 'failover', 'restart'] satisfies readonly Intent['kind'][]);
 
 const ackRule = { term, primary: memberId, cohort: z.array(memberId), acks: z.number().int().nonnegative() };
 
@@ -12,26 +14,41 @@ const ackRule = { term, primary: memberId, cohort: z.array(memberId), acks: z.nu
 const isPossible = ({ primary, cohort, acks }: AckRule): boolean => !cohort.includes(primary) && acks <= cohort.length;
 const IMPOSSIBLE = 'the cohort holds the primary, or fewer members than must acknowledge';
 
-const trigger = z.enum(TRIGGERS);
+/** What began a term is only told to people: a release that knows another cause says it in its own word. */
+const trigger = z
+  .string()
+  .min(1)
+  .transform(text => text as Trigger);
 
-const schema = z.strictObject({
+/** An order that this release does not know waits for a member that does. */
+const unknownIntent = z
+  .looseObject({ kind: z.string(), id: z.string(), fromTerm: term, atMs: z.number() })
+  .refine(({ kind }) => !KNOWN_INTENTS.has(kind), 'an order of a known kind with wrong contents')
+  .transform(intent => intent as unknown as Intent);
+
+/**
+ * The state may have been written by a later release, while the machines of a cluster are upgraded one after the other. Keys that this one does not know are kept
+ * where they stand, and written back with every change. What must not be overlooked is no such key: it raises `schema`, which nobody does before all
+ * members have a release that knows it.
+ */
+const schema = z.looseObject({
   schema: z.literal(1),
   name: z.string().min(1).max(63),
   systemId: z.string().regex(/^\d+$/).nullable(),
-  proposal: z.strictObject({ term, by: memberId, trigger, atMs: z.number(), noticedMs: z.number() }).nullable(),
+  proposal: z.looseObject({ term, by: memberId, trigger, atMs: z.number(), noticedMs: z.number() }).nullable(),
   rule: z
-    .strictObject({
+    .looseObject({
       ...ackRule,
       timeline: term,
       established: z.boolean(),
-      before: z.array(z.strictObject(ackRule).refine(isPossible, IMPOSSIBLE)),
+      before: z.array(z.looseObject(ackRule).refine(isPossible, IMPOSSIBLE)),
     })
     .refine(isPossible, IMPOSSIBLE)
     .nullable(),
   members: z
     .record(
       memberId,
-      z.strictObject({
+      z.looseObject({
         id: memberId,
         host: z.string(),
         port: z.number().int().min(1).max(65_535),
@@ -48,8 +65,8 @@ const schema = z.strictObject({
     .refine(members => Object.entries(members).every(([id, member]) => member.id === id), 'a member stands under the name of another'),
   intent: z
     .union([
-      z.strictObject({ kind: z.literal('switchover'), id: z.string(), to: memberId.nullable(), fromTerm: term, atMs: z.number() }),
-      z.strictObject({
+      z.looseObject({ kind: z.literal('switchover'), id: z.string(), to: memberId.nullable(), fromTerm: term, atMs: z.number() }),
+      z.looseObject({
         kind: z.literal('failover'),
         id: z.string(),
         to: memberId.nullable(),
@@ -57,7 +74,7 @@ const schema = z.strictObject({
         fromTerm: term,
         atMs: z.number(),
       }),
-      z.strictObject({
+      z.looseObject({
         kind: z.literal('restart'),
         id: z.string(),
         member: memberId,
@@ -65,11 +82,12 @@ const schema = z.strictObject({
         fromTerm: term,
         atMs: z.number(),
       }),
+      unknownIntent,
     ])
     .nullable(),
   restarting: z.record(memberId, z.number()).optional(),
-  paused: z.strictObject({ atMs: z.number() }).nullable(),
-  durability: z.strictObject({
+  paused: z.looseObject({ atMs: z.number() }).nullable(),
+  durability: z.looseObject({
     mode: z.enum(['quorum', 'async']),
     acks: z.number().int().positive(),
     whenAlone: z.enum(['continue', 'block']),
@@ -78,7 +96,7 @@ const schema = z.strictObject({
   }),
   history: z
     .array(
-      z.strictObject({
+      z.looseObject({
         term,
         primary: memberId,
         timeline: term,

@@ -94,7 +94,7 @@ export function ackRule(rule: Rule): AckRule {
 
 /** The member that an operator wants to lead. */
 export function wishedLeader(intent: Intent | null): MemberId | null {
-  return intent === null || intent.kind === 'restart' ? null : intent.to;
+  return intent?.kind === 'switchover' || intent?.kind === 'failover' ? intent.to : null;
 }
 
 /** May be made the primary by an election, as far as the operator's wishes go. */

@@ -34,6 +34,16 @@ export function storeContract(makeStore: () => Promise<Store> | Store): void {
     expect(await store.read()).toEqual(result.now);
   });
 
+  test('what a later release has added is kept by whoever changes something else', async () => {
+    const store = await makeStore();
+    const { revision, state } = await store.read();
+    const { n1, ...others } = state.members;
+    const later = { ...state, quota: { bytes: 5 }, members: { ...others, n1: { ...n1!, colour: 'blue' } } };
+    const { now } = await store.change(revision, later);
+    await store.change(now.revision, paused((await store.read()).state, 7));
+    expect((await store.read()).state).toEqual(paused(later, 7));
+  });
+
   test('a change of an older revision is refused and shows the present one', async () => {
     const store = await makeStore();
     const { revision, state } = await store.read();

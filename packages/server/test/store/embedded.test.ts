@@ -150,7 +150,6 @@ describe('the state file', () => {
     ['of revision 0', encodeState({ revision: 0, state: pausedAt(1) })],
     ['of half a revision', encodeState({ revision: 1.5, state: pausedAt(1) })],
     ['without a state', encodeState({ revision: 1 })],
-    ['with an unknown key', encodeState({ revision: 1, state: { ...pausedAt(1), extra: 1 } })],
     ['with a position that is none', encodeState({ revision: 1, state: pausedAt(1) }).replace('"main"', '"lsn:zz"')],
   ])('that is %s is refused with what is wrong, and left alone', (_what, content) => {
     const error = thrownBy(content);
@@ -161,6 +160,13 @@ describe('the state file', () => {
 
   test('of a newer program says so', () => {
     expect(thrownBy(encodeState({ revision: 1, state: { ...pausedAt(1), schema: 2 } })).code).toBe('state-newer');
+  });
+
+  test('of a later release, whose keys this one does not know, is read and keeps them', () => {
+    const later = { ...pausedAt(1), extra: 1 };
+    const path = join(testDirectory(), 'state.json');
+    writeFileSync(path, encodeState({ revision: 1, state: later }));
+    expect(EmbeddedStore.open(path).current.state).toEqual(later);
   });
 
   test('names the place that is wrong', () => {
