@@ -6,7 +6,7 @@ import { Machines } from './machines.ts';
 import { MachinesRun } from './run.ts';
 
 /** Faults of the short run, in this order; the rest are `npm run machines`. */
-const SHORT = ['primary-cut-from-etcd', 'etcd-majority-lost', 'primary-cut-off'] as const;
+const SHORT = ['primary-cut-from-etcd', 'etcd-majority-lost', 'primary-cut-from-replicas', 'primary-cut-off'] as const;
 
 /** A machine that runs tests is slow at times, and nothing here is about how quickly something is noticed. */
 const PATIENT = {
@@ -49,7 +49,7 @@ describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] !== 'true')(
     }, 120_000);
 
     it('G2, G3, G4: while the service of the primary is restarted, under partitions and the loss of the store nothing acknowledged is lost, and losing the store demotes nobody', async () => {
-      const run = new MachinesRun(machines);
+      const run = new MachinesRun(machines, 'brief');
       await run.begin();
       // A service that is stopped hands over first: by a switchover, of which no client notices anything.
       expect(await run.restartPrimary()).toEqual({ exitCode: 0, termsPassed: 1, triggers: ['switchover'], unacknowledged: [] });

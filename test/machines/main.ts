@@ -17,7 +17,7 @@ if (faults.length < named.length)
 
 const machines = await Machines.start({}, faults.some(needClocks) ? 'own-clocks' : 'one-clock');
 try {
-  const run = new MachinesRun(machines);
+  const run = new MachinesRun(machines, 'whole');
   await run.begin();
   for (let round = 1; round <= Number(values.rounds); round++) {
     for (const fault of faults) {

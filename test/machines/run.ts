@@ -5,7 +5,7 @@ import { type Append, check, type History, longestGapMs, type Verdict } from '..
 import { Workload } from '../chaos/workload.ts';
 import { primaryOf } from '../support/cluster.ts';
 import { until } from '../support/wait.ts';
-import { type FaultName, FAULTS } from './faults.ts';
+import { type FaultName, FAULTS, type NetworkFault } from './faults.ts';
 import type { Machines } from './machines.ts';
 
 export interface MachinesReport {
@@ -17,6 +17,9 @@ export interface MachinesReport {
   readonly verdict: Verdict;
   readonly surprises: readonly string[];
 }
+
+/** `brief`: a fault that another primary is to be expected of ends once that takes writes. `whole`: each lasts its time. */
+type Pace = 'brief' | 'whole';
 
 /** What a planned restart of the primary's service was like. */
 export interface RestartReport {
@@ -30,11 +33,13 @@ export interface RestartReport {
 /** Writers and readers on the machines, and one fault after the other; then what was seen is held against what is there. */
 export class MachinesRun {
   readonly #machines: Machines;
+  readonly #pace: Pace;
   readonly #workload: Workload;
   readonly #faults: { fault: FaultName; termsPassed: number; atMs: number; endedAtMs: number }[] = [];
 
-  constructor(machines: Machines) {
+  constructor(machines: Machines, pace: Pace) {
     this.#machines = machines;
+    this.#pace = pace;
     this.#workload = new Workload(machines.url(0), () => Promise.resolve(machines.url(1)));
   }
 
@@ -49,15 +54,22 @@ export class MachinesRun {
   async inflict(fault: FaultName): Promise<void> {
     const machines = this.#machines;
     const before = await machines.whenHealthy(120_000);
-    const { begin, end, lastsMs } = FAULTS[fault];
+    const { begin, end, lastsMs, demotes }: NetworkFault = FAULTS[fault];
     const scene = sceneOf(machines, before);
     const atMs = performance.now();
     await begin(machines, scene);
-    await new Promise(resolve => setTimeout(resolve, lastsMs));
+    if (this.#pace === 'brief' && demotes === 'yes') await this.#whenReplaced(before.term);
+    else await new Promise(resolve => setTimeout(resolve, lastsMs));
     const endedAtMs = performance.now();
     await end(machines, scene);
     const after = await machines.whenHealthy(120_000);
     this.#faults.push({ fault, termsPassed: after.term - before.term, atMs, endedAtMs });
+  }
+
+  async #whenReplaced(term: number): Promise<void> {
+    const { term: next } = await this.#machines.whenStatus('another primary', status => status.term > term && status.primary !== null);
+    const count = this.#workload.appends.length;
+    await until(`a write in term ${next}`, async () => (this.#workload.appends.slice(count).some(isAcknowledged) ? true : null));
   }
 
   /** The primary's service is stopped as its unit would stop it, and started again when another member leads. */

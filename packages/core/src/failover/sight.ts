@@ -1,5 +1,5 @@
 import type { FailoverConfig, MemberId, Sight } from '../cluster/index.ts';
-import { isLive, reportOf } from './facts.ts';
+import { absenceMs, isLive, reportOf } from './facts.ts';
 import type { View } from './view.ts';
 
 /** What one attempt to connect to another member's server came to: `refused` shows a way to the machine, and no server. */
@@ -36,7 +36,7 @@ export function lookoutTimes({ streamVetoMs }: FailoverConfig): {
 
 /**
  * Whose servers this member is to try to reach now: everybody else's, while it is a replica and it or another one does not hear the primary whose
- * commits wait for them. `silentMs`: for how long no message of the primary has come here.
+ * commits wait for them, or the store does not. `silentMs`: for how long no message of the primary has come here.
  */
 export function lookoutFor(view: View, silentMs: number, nowMs: number): readonly MemberId[] {
   const { rule, members } = view.state;
@@ -44,5 +44,5 @@ export function lookoutFor(view: View, silentMs: number, nowMs: number): readonl
   const least = lookoutTimes(view.config).silentMs;
   const isSilent = (id: MemberId): boolean => isLive(view, id, nowMs) && (reportOf(view, id)?.sight?.silentMs ?? 0) >= least;
   const others = Object.keys(members).filter(id => id !== view.self);
-  return silentMs >= least || others.some(isSilent) ? others : [];
+  return silentMs >= least || absenceMs(view, rule.primary) >= least || others.some(isSilent) ? others : [];
 }

@@ -95,10 +95,13 @@ function troubleOfReplicas(view: View, rule: Rule, nowMs: number): Trouble | nul
 
 /**
  * A live replica that has just had a message of this term's primary proves that its PostgreSQL works, whatever its agent does. One that is on an
- * older timeline may have it of a member that was elected and never promoted.
+ * older timeline may have it of a member that was elected and never promoted. And where only what the primary sends arrives, a keepalive may come long after
+ * it could last be told anything: once it has been absent for as long as a message counts, one who gets no answer of its machine does not speak for it.
  */
 function vetoOf(view: View, rule: Rule, nowMs: number): string | null {
+  const isLongAbsent = rule.acks > 0 && absenceMs(view, rule.primary) >= view.config.streamVetoMs;
   for (const [id, heard] of Object.entries(view.members)) {
+    if (isLongAbsent && heard.report.sight?.lost.includes(rule.primary)) continue;
     const { server } = heard.report;
     if (server.kind !== 'replica' || !server.receiver?.streaming || !isLive(view, id, nowMs)) continue;
     if (parseStreamName(server.followsAs ?? '')?.term !== rule.term || server.timeline < rule.timeline) continue;

@@ -496,6 +496,11 @@ describe('the operator', () => {
     expect(kinds({ ...parts, reports: living(5), silentMs: { n3: 5000 } })).toEqual(['change-store']);
   });
 
+  it('an order of a later release is left to those who know it', () => {
+    const later = { kind: 'rebalance', id: 'x', fromTerm: 7, atMs: 0 } as unknown as NonNullable<ClusterState['intent']>;
+    for (const self of ['n1', 'n2', 'n3']) expect(kinds({ self, reports: healthy(), state: { intent: later } })).toEqual([]);
+  });
+
   it('orders the restart of the primary: it drains, shuts down, starts in its own term, and only then is it done', () => {
     const state = { intent: restart('n1') };
     const seen = { proposalAtMs: 0, ruleAtMs: 0, intentAtMs: NOW, leadingAtMs: NOW };

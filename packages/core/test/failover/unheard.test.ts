@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MemberReport, ServerReport, Sight } from '../../src/cluster/index.ts';
-import { type Attempts, decide, lookoutFor, noteAttempt, sightOf } from '../../src/failover/index.ts';
+import { type Attempts, decide, hear, lookoutFor, noteAttempt, sightOf } from '../../src/failover/index.ts';
 import { NOW, primary, replica, report, RULE, spec, streaming, stateOf, type ViewParts, viewOf } from './view-builder.ts';
 
 const CUT: Sight = { silentMs: 1800, reached: ['n2', 'n3'], lost: ['n1'] };
@@ -101,6 +101,45 @@ describe('a primary that its replicas do not hear', () => {
   });
 });
 
+describe('a primary that the store does not hear', () => {
+  const lost = (n2: Partial<Sight>, n3: Partial<Sight>, silentMs: number) => {
+    const stream = (id: string, sight: Partial<Sight>): MemberReport =>
+      report(id, streaming(id), { sight: { ...CUT, silentMs: 300, ...sight } });
+    return triggers({ reports: cluster(stream('n2', n2), stream('n3', n3), report('n1', primary())), silentMs: { n1: silentMs } });
+  };
+
+  it('is lost in spite of a message that still came, when nobody who had one gets an answer of its machine', () => {
+    expect(lost({}, {}, 1800)).toEqual(['primary-lost']);
+  });
+
+  it('is not while one of them does, or before it has been absent for as long as a message counts', () => {
+    expect(lost({}, { lost: [] }, 1800)).toEqual([]);
+    expect(lost({ lost: [] }, {}, 9000)).toEqual([]);
+    expect(lost({}, {}, 1400)).toEqual([]);
+  });
+
+  it('is, as far as its reports go, when the store answers none of them', () => {
+    const shouting = report('n1', primary(), { unansweredMs: 1500 });
+    const hearer = { leaseMs: 1000, storeBackAtMs: 0 };
+    const first = hear(undefined, report('n1', primary(), { unansweredMs: 200 }), NOW - 1900, hearer);
+    const last = hear(first, shouting, NOW - 100, hearer);
+    expect(last).toEqual({ report: shouting, heardAtMs: NOW - 100, takesPartAtMs: NOW - 1900 });
+    // Just after the store was away for all, everybody's first word is like that.
+    expect(hear(first, shouting, NOW - 100, { ...hearer, storeBackAtMs: NOW - 200 }).takesPartAtMs).toBe(NOW - 100);
+    const view = viewOf({ self: 'n2', reports: cluster(deaf('n2'), deaf('n3')) });
+    const seen = (acks: number) => ({
+      ...view,
+      state: { ...view.state, rule: { ...RULE, acks, cohort: acks > 0 ? RULE.cohort : [] } },
+      members: { ...view.members, n1: last },
+    });
+    const kinds = (acks: number) =>
+      decide(seen(acks), NOW).flatMap(({ action }) => (action.kind === 'change-store' ? [action.next.proposal?.trigger] : []));
+    expect(kinds(1)).toEqual(['primary-lost']);
+    // Its lease counts from any of them that may be answered yet.
+    expect(kinds(0)).toEqual([]);
+  });
+});
+
 describe('the lookout', () => {
   const view = (parts: Partial<ViewParts> = {}) =>
     viewOf({ self: 'n2', reports: [report('n1', primary()), report('n2', streaming('n2')), report('n3', streaming('n3'))], ...parts });
@@ -116,6 +155,11 @@ describe('the lookout', () => {
   it('ends when all hear it again, though they still tell each other what they saw', () => {
     const reports = [report('n1', primary()), deaf('n2', { silentMs: 50 }), deaf('n3', { silentMs: 60 })];
     expect(lookoutFor(view({ reports }), 50, NOW)).toEqual([]);
+  });
+
+  it('is kept while the store has heard nothing of the primary for a while', () => {
+    expect(lookoutFor(view({ silentMs: { n1: 1000 } }), 100, NOW)).toEqual([]);
+    expect(lookoutFor(view({ silentMs: { n1: 1200 } }), 100, NOW)).toEqual(['n1', 'n3']);
   });
 
   it('is not kept by the primary, nor where no replica must acknowledge', () => {

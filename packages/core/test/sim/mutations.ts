@@ -239,14 +239,14 @@ class SilenceIsEnough extends Mutation {
 }
 
 /** Who takes over from a primary that is not heard need not be reached by anybody. */
-class NobodyReachesIt extends Mutation {
+export class NobodyReachesIt extends Mutation {
   override view(view: View): View {
     return withSights(view, (sight, others) => ({ ...sight, reached: others }));
   }
 }
 
 /** A primary that is not heard is replaced however often it happens. */
-class HandsOverAgain extends Mutation {
+export class HandsOverAgain extends Mutation {
   override view(view: View): View {
     const history = view.state.history.map(record =>
       record.trigger === 'primary-unheard' ? { ...record, trigger: 'operator' as const } : record,
@@ -272,8 +272,6 @@ export const MUTATIONS: Readonly<Record<string, new () => Mutation>> = {
   'a cancelled wait counts as acknowledged': CancelledWaitAcknowledged,
   'no fence when the lease ends': NoLeaseFence,
   'a primary that is not heard is replaced though there is a way to it': SilenceIsEnough,
-  'a primary that is not heard is replaced by one that nobody reaches': NobodyReachesIt,
-  'a primary that is not heard is replaced again and again': HandsOverAgain,
 };
 
 export const NO_MUTATION: Mutation = new Mutation();

@@ -34,6 +34,20 @@ describe('the store in etcd', () => {
     return open();
   });
 
+  test('a state that an older release must not touch is refused by who starts, and left alone by who runs', async () => {
+    anew();
+    const store = await open();
+    const { revision, state } = store.current;
+    const key = Buffer.from(`${options().prefix}state`).toString('base64');
+    const value = { stamp: { by: 'later', n: 1 }, content: { change: 'c', state: { ...state, schema: 2 } } };
+    await etcd.ask(0, 'kv/put', { key, value: Buffer.from(JSON.stringify(value)).toString('base64') });
+    await expect(open()).rejects.toMatchObject({ code: 'state-newer' });
+    // Its own word is heard after the newer state, and the watch goes on.
+    await store.report(reportOf('n1'));
+    expect(store.current).toEqual({ revision, state });
+    await expect(store.change(revision, state)).rejects.toMatchObject({ code: 'state-newer' });
+  });
+
   test('of several who begin at once, all find the state of one', async () => {
     anew();
     const stores = await Promise.all([1, 2, 3, 4].map(() => open()));
