@@ -27,12 +27,12 @@ export function unheardPrimary(view: View, rule: Rule, nowMs: number): Unheard |
   // Whoever is silent may acknowledge all the same.
   if (rule.cohort.length - by.length >= rule.acks) return null;
   if (!isBetterPlaced(view, rule, nowMs)) return null;
-  return { by, silentMs: Math.min(...by.map(id => sightOf(view, id)!.silentMs)) };
+  return { by, silentMs: Math.min(...by.map(id => publishedSight(view, id)!.silentMs)) };
 }
 
 function hasLostPrimary(view: View, rule: Rule, id: MemberId, nowMs: number): boolean {
   const replica = replicaOf(view, id, nowMs);
-  const sight = sightOf(view, id);
+  const sight = publishedSight(view, id);
   if (replica === null || sight === null || parseStreamName(replica.followsAs ?? '')?.term !== rule.term) return false;
   return sight.silentMs >= view.config.streamVetoMs && sight.lost.includes(rule.primary);
 }
@@ -46,7 +46,7 @@ function isBetterPlaced(view: View, rule: Rule, nowMs: number): boolean {
   const furthest = replicas.reduce((most, { lsn }) => maxLsn(most, lsn), 0n);
   const close = replicas.filter(({ lsn }) => lagBytes(furthest, lsn) <= CATCH_UP_BYTES).map(({ id }) => id);
   const reach = (to: MemberId): number =>
-    close.filter(id => id !== to && maySync(view.state.members[id]) && sightOf(view, id)?.reached.includes(to)).length;
+    close.filter(id => id !== to && maySync(view.state.members[id]) && publishedSight(view, id)?.reached.includes(to)).length;
   const electable = liveCandidates(view, rule, nowMs).filter(id => mayLead(view.state.members[id]) && close.includes(id));
   return electable.length > 0 && electable.every(id => reach(id) >= rule.acks);
 }
@@ -56,7 +56,7 @@ function replicaOf(view: View, id: MemberId, nowMs: number): ReplicaServer | nul
   return server?.kind === 'replica' && isLive(view, id, nowMs) ? server : null;
 }
 
-function sightOf(view: View, id: MemberId): Sight | null {
+function publishedSight(view: View, id: MemberId): Sight | null {
   return reportOf(view, id)?.sight ?? null;
 }
 
