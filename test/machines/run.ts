@@ -58,18 +58,26 @@ export class MachinesRun {
     const scene = sceneOf(machines, before);
     const atMs = performance.now();
     await begin(machines, scene);
-    if (this.#pace === 'brief' && demotes === 'yes') await this.#whenReplaced(before.term);
+    let reached = before.term;
+    if (this.#pace === 'brief' && demotes === 'yes') reached = await this.#whenReplaced(before.term);
     else await new Promise(resolve => setTimeout(resolve, lastsMs));
     const endedAtMs = performance.now();
     await end(machines, scene);
-    const after = await machines.whenHealthy(120_000);
+    // A member that was cut off may not have heard yet of what passed meanwhile.
+    const after = await machines.whenStatus(
+      'a healthy cluster again',
+      s => s.verdict === 'healthy' && s.members.length === 3 && s.term >= reached,
+      120_000,
+    );
     this.#faults.push({ fault, termsPassed: after.term - before.term, atMs, endedAtMs });
   }
 
-  async #whenReplaced(term: number): Promise<void> {
+  /** The term of the new primary, which takes writes. */
+  async #whenReplaced(term: number): Promise<number> {
     const { term: next } = await this.#machines.whenStatus('another primary', status => status.term > term && status.primary !== null);
     const count = this.#workload.appends.length;
     await until(`a write in term ${next}`, async () => (this.#workload.appends.slice(count).some(isAcknowledged) ? true : null));
+    return next;
   }
 
   /** The primary's service is stopped as its unit would stop it, and started again when another member leads. */
