@@ -6,6 +6,11 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** Throws with what it said when it did not end well. */
+export function expectDone({ code, stdout, stderr }: Outcome): void {
+  if (code !== 0) throw new Error(`it ended with ${code}: ${stdout}${stderr}`);
+}
+
 /** Runs a program to its end, at most `limitMs`. */
 export function run(
   command: string,

@@ -23,7 +23,10 @@ export function eventsOfChange(before: ClusterState, after: ClusterState, cause:
   if (after.rule) tellRule(before.rule, after.rule, tell);
   tellIntent(before, after, cause, tell);
   if (!before.paused && after.paused) tell('paused', null, after.rule?.term ?? null);
-  if (before.paused && !after.paused) tell('resumed', null, after.rule?.term ?? null);
+  if ((before.paused && !after.paused) || (before.released && !after.released)) tell('resumed', null, after.rule?.term ?? null);
+  const term = after.rule?.term ?? null;
+  if (!before.released && after.released) tell('release-requested', null, term);
+  for (const id of after.released?.done ?? []) if (!before.released?.done.includes(id)) tell('server-released', id, term);
   for (const id of Object.keys(after.members)) if (!before.members[id]) tell('member-joined', id, null);
   for (const id of Object.keys(before.members)) if (!after.members[id]) tell('member-left', id, null);
   const lost = lostBytes(before, after);

@@ -120,6 +120,21 @@ export const ERRORS = {
       'A cluster on several machines begins with `understudy init`, see docs/operating/three-machines.md. For another disk: `understudy replica add`, then `understudy replica remove {id}`.',
     exit: 'refused',
   },
+  'release-refused': {
+    message: 'The cluster cannot be released: {why}.',
+    action: 'Nothing was touched. See `understudy status`, and run the same command again when that is settled.',
+    exit: 'refused',
+  },
+  'release-here': {
+    message: 'This cluster is one of `understudy up`, on one machine.',
+    action: 'Take its data with `understudy backup create` or pg_dump. Clusters of `understudy member` services can be released.',
+    exit: 'refused',
+  },
+  'cluster-released': {
+    message: 'The cluster {cluster} was released: its servers go on without Understudy.',
+    action: 'Nothing was touched. `understudy adopt` takes them over again; to make a new cluster, choose another `cluster` name.',
+    exit: 'refused',
+  },
   'different-major': {
     message: '{member} runs PostgreSQL {running}, and PostgreSQL {installed} is installed there.',
     action:
@@ -196,6 +211,27 @@ export const ERRORS = {
   },
   'not-confirmed': { message: '{what} was not confirmed.', action: 'Nothing was done. Say yes, or pass --yes.', exit: 'refused' },
   'needs-yes': { message: '{what} deletes all data in {path}.', action: 'Say --yes if you mean it.', exit: 'usage' },
+  'adoption-refused': {
+    message: 'The server cannot be adopted: {why}.',
+    action: 'Nothing was touched. `understudy adopt --dry-run` says all that is in the way; see docs/operating/adopting.md.',
+    exit: 'refused',
+  },
+  'adoption-login': {
+    message: 'The role {role} cannot log in at {host}: {why}.',
+    action:
+      'Nothing was touched. Let it in by the Unix socket (`local all postgres peer` in pg_hba.conf), or name another superuser with --db-user and its password in PGPASSWORD.',
+    exit: 'error',
+  },
+  'adoption-failed': {
+    message: 'The adoption did not come to its end: {why}.',
+    action: 'When that is settled, run the same command again: it goes on where it stopped.',
+    exit: 'error',
+  },
+  'store-unreachable': {
+    message: 'The store does not answer: {why}.',
+    action: 'Is etcd running, and are `etcd` and its certificates in the file right?',
+    exit: 'error',
+  },
   'router-refused': {
     message: 'The servers do not let the role {role} in: {why}.',
     action:

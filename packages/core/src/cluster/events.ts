@@ -36,6 +36,8 @@ export const EVENT_KINDS = {
   'switchover-requested': 'An operator asked for a planned change of the primary.',
   'failover-requested': 'An operator asked for a failover.',
   'restart-requested': 'An operator asked for the restart of a server.',
+  'release-requested': 'An operator asked for the cluster to go on without Understudy.',
+  'server-released': 'A server was made a plain one, which goes on without Understudy.',
   'intent-refused': "An operator's wish was refused, and nothing was touched.",
   'intent-done': "An operator's wish was fulfilled.",
   paused: 'No automatic action is taken from now on.',

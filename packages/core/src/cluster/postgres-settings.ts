@@ -57,6 +57,7 @@ const OWNED: Readonly<Record<string, Reason>> = {
   primary_slot_name: 'replication',
   sync_replication_slots: 'replication',
   synchronized_standby_slots: 'replication',
+  restore_command: 'recovery',
   recovery_min_apply_delay: 'recovery',
   promote_trigger_file: 'recovery',
   restart_after_crash: 'restart',

@@ -87,6 +87,7 @@ const schema = z.looseObject({
     .nullable(),
   restarting: z.record(memberId, z.number()).optional(),
   paused: z.looseObject({ atMs: z.number() }).nullable(),
+  released: z.looseObject({ atMs: z.number(), done: z.array(memberId) }).optional(),
   durability: z.looseObject({
     mode: z.enum(['quorum', 'async']),
     acks: z.number().int().positive(),

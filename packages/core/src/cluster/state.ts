@@ -82,8 +82,16 @@ export interface ClusterState {
   /** A restart of all that has been begun: when each postmaster that it replaces began. Not there: none has. */
   readonly restarting?: Readonly<Record<MemberId, number>> | undefined;
   readonly paused: { readonly atMs: number } | null;
+  /** The cluster is to go on without Understudy, and who does so already. Not there: it is not. */
+  readonly released?: Release | undefined;
   readonly durability: Durability;
   readonly history: readonly TermRecord[];
+}
+
+/** The end of a cluster's time with Understudy: each member makes its server a plain one and is done. */
+export interface Release {
+  readonly atMs: number;
+  readonly done: readonly MemberId[];
 }
 
 export interface Durability {

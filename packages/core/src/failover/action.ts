@@ -44,6 +44,7 @@ export type Action =
       readonly host: string;
       readonly port: number;
       readonly fromLsn: Lsn;
+      /** Under which name it streams once it is rewound: it is consistent only when it has streamed what was written meanwhile. */
       readonly leaderHistory: TimelineHistory;
     }
   /** Take a copy of the leader of the term, or of a replica that streams under it. */
@@ -52,7 +53,11 @@ export type Action =
   | { readonly kind: 'slots'; readonly ensure: readonly string[]; readonly drop: readonly string[] }
   /** A person must decide: said once, kept until it no longer holds. */
   | { readonly kind: 'alarm'; readonly code: string }
-  | { readonly kind: 'leave' };
+  | { readonly kind: 'leave' }
+  /** Turn the server's files into those of a plain one that goes on as it is: no restart. */
+  | { readonly kind: 'release' }
+  /** Forget the server, and leave it running. */
+  | { readonly kind: 'end-release' };
 
 /** One decision: what, why in words for the operator, and the facts it rests on. */
 export interface Decision {

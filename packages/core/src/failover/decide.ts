@@ -8,6 +8,7 @@ import { follow } from './follow.ts';
 import { dropIntent, failover } from './intents.ts';
 import { lead } from './lead.ts';
 import { obligations } from './obligations.ts';
+import { release } from './release.ts';
 import { serveReplicaRestart } from './restart-order.ts';
 import { becomePrimary } from './restart.ts';
 import { keepSlots } from './slots.ts';
@@ -25,6 +26,7 @@ export function decide(view: View, nowMs: number): readonly Decision[] {
   const report = selfReport(view);
   if (report === null) return [];
   if (isForeign(view.state, report)) return [alarm('foreign-data', { systemId: report.systemId, expected: view.state.systemId })];
+  if (view.state.released !== undefined) return release(view, view.state.released);
   if (view.state.paused !== null) return paused(view);
   if (view.state.members[view.self] === undefined) return leave(view, 'It is not a member of this cluster.');
   const rule = view.state.rule;

@@ -6,6 +6,7 @@ export { electionUnderWay, isHoldingBack, leadingServer } from './facts.ts';
 export * from './heard.ts';
 export { recruitOf } from './recruits.ts';
 export * from './move.ts';
+export { releaseRefusal } from './release.ts';
 export * from './restart-view.ts';
 export * from './rolling-restart.ts';
 export * from './sight.ts';

@@ -56,6 +56,8 @@ export interface LocalFacts {
    * name is in the way, and such a leftover holds back WAL for ever.
    */
   readonly leftoverSlots: readonly string[];
+  /** This server's files are those of a plain one already. */
+  readonly isReleased: boolean;
 }
 
 /** Everything that a decision may depend on. Plain data: the same view gives the same decision. */

@@ -124,6 +124,7 @@ const LOCAL: LocalFacts = {
   routersDrained: false,
   slots: null,
   leftoverSlots: [],
+  isReleased: false,
 };
 
 export interface ViewParts {

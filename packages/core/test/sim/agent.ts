@@ -279,6 +279,7 @@ export class SimAgent {
       routersDrained: this.world.routersDrained,
       slots: this.slots,
       leftoverSlots: [],
+      isReleased: false,
     };
     return {
       self: this.id,

@@ -150,6 +150,9 @@ export class Hands {
         postgres.shutdown(500);
         agent.left = true;
         return agent.crash();
+      // Nobody releases a cluster here.
+      case 'release':
+      case 'end-release':
       case 'alarm':
         return;
       default:

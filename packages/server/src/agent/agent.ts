@@ -39,6 +39,7 @@ export interface AgentPorts {
   readonly note: PromotionNote;
   readonly onEvent: (event: EventDraft) => void;
   readonly onLeft: () => void;
+  readonly onReleased: () => void;
 }
 
 const monotonicMs = (): number => performance.now();
@@ -98,6 +99,10 @@ export class Agent {
       log,
       onProgress: () => this.#nudge(),
       onLeft: ports.onLeft,
+      onReleased: () => {
+        this.#stopping = true;
+        ports.onReleased();
+      },
     });
   }
 

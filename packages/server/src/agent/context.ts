@@ -24,4 +24,6 @@ export interface PerformerContext {
   /** A slow operation has news: progress, its end. */
   readonly onProgress: () => void;
   readonly onLeft: () => void;
+  /** The server is somebody else's from now on: it goes on, and its agent is done. */
+  readonly onReleased: () => void;
 }

@@ -34,6 +34,7 @@ export class FactKeeper {
   #followsSinceMs: number;
   #slots: readonly string[] | null = null;
   #leftoverSlots: readonly string[] = [];
+  #isReleased = false;
   #repair = NO_REPAIR;
   #drainedIntent: string | null = null;
 
@@ -143,6 +144,10 @@ export class FactKeeper {
     this.#repair = outcome === 'done' ? NO_REPAIR : { attempts: this.#repair.attempts + 1, lastAtMs: nowMs, fault };
   }
 
+  noteReleased(): void {
+    this.#isReleased = true;
+  }
+
   /** The term in which this primary is open to routers, or null. */
   get openTerm(): number | null {
     return this.#open?.confirmed ? this.#open.term : null;
@@ -174,6 +179,7 @@ export class FactKeeper {
       routersDrained: this.#drainedIntent !== null && this.#drainedIntent === this.#intentId,
       slots: this.#slots,
       leftoverSlots: this.#leftoverSlots,
+      isReleased: this.#isReleased,
     };
   }
 }

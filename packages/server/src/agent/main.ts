@@ -1,20 +1,14 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   type Account,
   chooseAccount,
-  DEFAULT_SETTINGS,
-  diskBytes,
   embeddedProvider,
   embeddedWitness,
-  giveTo,
   installTls,
-  memberPaths,
   PostgresServer,
   type Provider,
+  readAdoption,
   systemProvider,
   type TlsSources,
-  walLimits,
 } from '../postgres/index.ts';
 import { channel } from '../store/link.ts';
 import { parentLink } from '../store/process-link.ts';
@@ -24,6 +18,7 @@ import type { AgentOptions, FromAgent, ToAgent } from './messages.ts';
 import { InstalledPrograms } from './programs.ts';
 import { PromiseFile } from './promise-file.ts';
 import { PromotionNote } from './promotion-note.ts';
+import { prepareServer } from './server-spec.ts';
 
 /** How often the certificate's files are looked at. */
 const CERTIFICATE_INTERVAL_MS = 10_000;
@@ -62,7 +57,7 @@ function main(): void {
 
 async function begin(options: AgentOptions, store: RemoteStore, say: (message: FromAgent) => void): Promise<Agent> {
   const account = await chooseAccount();
-  const { provider: wish, credentials, port, host, directory } = options;
+  const { provider: wish, directory } = options;
   const find = (): Promise<Provider> =>
     wish.kind === 'embedded'
       ? embeddedProvider({ account, copyDirectory: options.binaryCopies })
@@ -70,20 +65,7 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
   const provider = await find();
   const programs = new InstalledPrograms(provider, find, ({ postgres }) => (wish.kind === 'embedded' ? embeddedWitness() : postgres));
   await programs.look();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await giveTo(account, directory);
-  const tlsDirectory = options.tls ? join(directory, 'tls') : null;
-  if (options.tls && tlsDirectory) await installTls(account, options.tls, tlsDirectory);
-  const settings = {
-    ...DEFAULT_SETTINGS,
-    ...walLimits(await diskBytes(directory)),
-    port,
-    listenAddress: host,
-    applyDelayMs: options.applyDelayMs,
-    tlsDirectory,
-    operator: options.postgres,
-  };
-  const spec = { provider, account, paths: memberPaths(directory), settings, credentials };
+  const spec = await prepareServer(options, provider, account, await readAdoption(directory));
   const server: PostgresServer = new PostgresServer(spec, exit =>
     agent.noteExit(exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.exitCode ?? 'unknown'}`),
   );
@@ -95,7 +77,9 @@ async function begin(options: AgentOptions, store: RemoteStore, say: (message: F
     note: new PromotionNote(directory),
     onEvent: event => say({ kind: 'event', event }),
     onLeft: () => say({ kind: 'left' }),
+    onReleased: () => say({ kind: 'released' }),
   });
+  const { tlsDirectory } = spec.settings;
   if (options.tls && tlsDirectory) followCertificate(account, options.tls, tlsDirectory, server);
   agent.run().catch((error: Error) => fail(error, say));
   return agent;

@@ -1,4 +1,4 @@
-import type { TlsSources } from '../postgres/index.ts';
+import type { Credentials, TlsSources } from '../postgres/index.ts';
 import type { EventDraft, FailoverConfig, MemberId, PostgresSettings } from '@understudy/core/cluster';
 
 /** Everything that an agent needs to begin. Plain data: it crosses a process boundary. */
@@ -11,7 +11,7 @@ export interface AgentOptions {
   readonly provider: { readonly kind: 'embedded' } | { readonly kind: 'system'; readonly binDirectory: string };
   /** Where copies of embedded binaries may be kept that the account can reach. */
   readonly binaryCopies: string;
-  readonly credentials: { readonly superuser: string; readonly replication: string; readonly router: string };
+  readonly credentials: Credentials;
   readonly failover: FailoverConfig;
   /** PostgreSQL's own settings, as the operator says them. */
   readonly postgres: PostgresSettings;
@@ -34,6 +34,8 @@ export type FromAgent =
   | { readonly kind: 'event'; readonly event: EventDraft }
   /** This member was asked to leave and has stopped its PostgreSQL: its directory may go. */
   | { readonly kind: 'left' }
+  /** The cluster was released: PostgreSQL goes on, and this agent has no more to do. */
+  | { readonly kind: 'released' }
   | { readonly kind: 'stopped' }
   /** It cannot begin at all; a person must look. */
   | { readonly kind: 'failed'; readonly message: string };

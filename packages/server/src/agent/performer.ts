@@ -4,8 +4,10 @@ import { initialize, PostgresError, type StartAs, type Upstream } from '../postg
 import type { PerformerContext } from './context.ts';
 import { toSynchronousNames } from './names.ts';
 import { rejoin, takeClone } from './repair.ts';
+import { requireSurvival } from './survival.ts';
 
 const SETTINGS_DEADLINE_MS = 3000;
+const RELEASE_DEADLINE_MS = 30_000;
 const PROMOTE_DEADLINE_MS = 10_000;
 const CHECKPOINT_DEADLINE_MS = 300_000;
 /** An action that failed is tried again after this, then ever more slowly. */
@@ -180,6 +182,15 @@ export class Performer {
       case 'slots':
         for (const name of action.ensure) await server.ensureSlot(name, SETTINGS_DEADLINE_MS);
         for (const name of action.drop) await server.dropSlot(name, SETTINGS_DEADLINE_MS);
+        return;
+      case 'release':
+        await requireSurvival(server.pid);
+        await server.release(RELEASE_DEADLINE_MS);
+        facts.noteReleased();
+        return;
+      case 'end-release':
+        await server.forget();
+        this.#context.onReleased();
         return;
       case 'leave':
         await server.stop(10_000);

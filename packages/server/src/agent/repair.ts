@@ -8,7 +8,7 @@ import type { PerformerContext } from './context.ts';
 const ARCHIVE_LIMIT_BYTES = 4 * 1024 ** 3;
 const STOP_DEADLINE_MS = 10_000;
 const REWIND_DEADLINE_MS = 600_000;
-/** It goes on by itself after that. */
+/** Until a server that was rewound has streamed what was written meanwhile. */
 const CATCH_UP_DEADLINE_MS = 60_000;
 const CATCH_UP_NAME = 'understudy_rewound';
 
@@ -77,7 +77,7 @@ async function tryRewind(context: PerformerContext, action: Rejoin, signal: Abor
   try {
     const result = await rewind(server.spec, { source: action, timeoutMs: REWIND_DEADLINE_MS, signal });
     if (result.kind !== 'impossible') {
-      await startRewound(context, action, signal);
+      if (result.kind === 'rewound') await becomeConsistent(context, action, signal);
       say('rewind-finished', `${member} was rewound to where its history and that of ${action.primary} part.`);
       return true;
     }
@@ -91,15 +91,20 @@ async function tryRewind(context: PerformerContext, action: Rejoin, signal: Abor
 }
 
 /**
- * Data that was rewound are whole only once they have the WAL that the source wrote meanwhile, and until then the server takes no connection: nobody could ask
- * it where its WAL ends. It gets that WAL under a name that acknowledges nothing; what it then is to follow is decided anew.
+ * What was rewound is a mixture of two moments until it has replayed all that the primary wrote while files were copied, and that WAL comes by the stream only:
+ * started without one it would never answer. It streams under a name that acknowledges nothing; what it then is to follow is decided anew. Throws `rewind-failed`.
  */
-async function startRewound({ server, member, watcher, facts }: PerformerContext, from: Rejoin, signal: AbortSignal): Promise<void> {
-  const upstream = { host: from.host, port: from.port, applicationName: CATCH_UP_NAME, slotName: slotName(member) };
-  await server.start({ role: 'replica', upstream });
-  watcher.reset();
-  facts.noteServerLife();
-  await server.waitUntilReady(CATCH_UP_DEADLINE_MS, signal);
+async function becomeConsistent({ server, member, watcher, facts }: PerformerContext, action: Rejoin, signal: AbortSignal): Promise<void> {
+  const { host, port } = action;
+  try {
+    await server.start({ role: 'replica', upstream: { host, port, applicationName: CATCH_UP_NAME, slotName: slotName(member) } });
+    watcher.reset();
+    facts.noteServerLife();
+    await server.waitUntilReady(CATCH_UP_DEADLINE_MS, signal);
+  } catch (error) {
+    await server.fence();
+    throw new PostgresError('rewind-failed', `it did not become consistent: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /**

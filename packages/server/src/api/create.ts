@@ -149,6 +149,7 @@ function plannedRequest(member: string | null, { kind, acceptDataLoss, all, to, 
     case 'pause':
     case 'resume':
     case 'upgrade':
+    case 'release':
     case 'shutdown':
       return { kind };
     default:

@@ -1,4 +1,4 @@
-import type { ClusterEvent, ClusterState, MemberId } from '@understudy/core/cluster';
+import type { ClusterEvent, ClusterState, MemberId, UnderstudyError } from '@understudy/core/cluster';
 import type { RestartStep } from '@understudy/core/failover';
 import type { StatementSample, Topology } from '@understudy/core/routing';
 import type { StatusDocument, StatusSample, TourChapter, TourDocument } from './types.ts';
@@ -14,6 +14,8 @@ export type OperationRequest =
   | RestartRequest
   /** The member `to`, on another machine, takes the place of `from`. */
   | { readonly kind: 'move'; readonly from: MemberId; readonly to: MemberId }
+  /** All servers go on without Understudy. */
+  | { readonly kind: 'release' }
   | { readonly kind: 'shutdown' };
 
 /** Servers that are to be started anew, one after the other. */
@@ -51,6 +53,8 @@ export interface ClusterFacade {
   perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult>;
   /** What a restart or an upgrade would do now. Throws UnderstudyError. */
   restartSteps(request: RestartRequest): readonly RestartStep[];
+  /** Why the cluster cannot be released now; null when it can. */
+  releaseRefusal(): UnderstudyError | null;
   /** Whether `add-replica` makes a member on this machine, or a person starts it on another. */
   readonly newMembers: 'here' | 'elsewhere';
   readonly tour: TourDoor;

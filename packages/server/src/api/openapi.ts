@@ -189,6 +189,7 @@ function operationPaths(): Json {
     '/upgrade': { post: operation('Restart the servers that run another minor version than is installed.', schemas.plainBody) },
     '/pause': { post: operation('Take no automatic action.', schemas.plainBody) },
     '/resume': { post: operation('Take automatic actions again.', schemas.plainBody) },
+    '/release': { post: operation('Let all servers go on without Understudy, and end the services of the members.', schemas.plainBody) },
     '/shutdown': { post: operation('Stop the cluster cleanly.', schemas.plainBody) },
   };
 }

@@ -12,7 +12,7 @@ const BODY_LIMIT_BYTES = 16 * 1024;
 /** How long an answer is waited for when the caller does not say. A new replica is a copy of all data, a restart one of every server. */
 const TIMEOUT_MS = { operation: 30_000, long: 600_000 } as const;
 
-const LONG: ReadonlySet<OperationRequest['kind']> = new Set(['add-replica', 'restart', 'upgrade', 'move']);
+const LONG: ReadonlySet<OperationRequest['kind']> = new Set(['add-replica', 'restart', 'upgrade', 'move', 'release']);
 
 /** Everything that changes the cluster. All of it needs the token and refuses other sites' pages. */
 export function addOperations(app: Hono, facade: ClusterFacade): void {
@@ -48,7 +48,7 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
     const { from, to, timeoutMs } = await bodyOf(c, moveBody);
     return await perform(c, { kind: 'move', from, to }, timeoutMs);
   });
-  for (const kind of ['pause', 'resume', 'upgrade', 'shutdown'] as const) {
+  for (const kind of ['pause', 'resume', 'upgrade', 'release', 'shutdown'] as const) {
     app.post(`/${kind}`, ...guards, async c => {
       const { timeoutMs } = await bodyOf(c, plainBody);
       return await perform(c, { kind }, timeoutMs);

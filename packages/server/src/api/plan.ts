@@ -18,7 +18,7 @@ export function planOperation(facade: PlanSources, request: OperationRequest): P
   }
 }
 
-type PlanSources = Pick<ClusterFacade, 'status' | 'newMembers' | 'restartSteps'>;
+type PlanSources = Pick<ClusterFacade, 'status' | 'newMembers' | 'restartSteps' | 'releaseRefusal'>;
 
 interface Planned {
   readonly member: MemberId | null;
@@ -45,6 +45,8 @@ function planned(facade: PlanSources, request: OperationRequest): Planned {
       return { member: null, steps: facade.restartSteps(request).map(restartSentence) };
     case 'move':
       return planMove(facade, request.from, request.to);
+    case 'release':
+      return planRelease(facade);
     case 'shutdown':
       return { member: null, steps: planShutdown(status) };
     default:
@@ -170,6 +172,24 @@ function planMove(facade: PlanSources, from: MemberId, to: MemberId): Planned {
       ]
     : [`Nothing: ${from} is no member any more.`];
   return { member: to, steps };
+}
+
+function planRelease(facade: PlanSources): Planned {
+  const refusal = facade.releaseRefusal();
+  if (refusal) throw refusal;
+  const { primary, members } = facade.status();
+  const others = members.filter(({ id }) => id !== primary).map(({ id }) => id);
+  return {
+    member: null,
+    steps: [
+      `The files of ${primary} become those of a plain primary; commits wait for no replica any more.`,
+      ...(others.length === 0
+        ? []
+        : [`Those of ${others.join(', ')} become those of plain replicas, which stream on from where they do now.`]),
+      'No server is restarted. Nobody takes over any more when the primary fails.',
+      'The services of the members end; proxies have nobody to ask any more and hold what they are sent: stop them.',
+    ],
+  };
 }
 
 /** Throws `restart-refused`. */

@@ -272,6 +272,7 @@ export const PLANNED_KINDS: readonly [OperationRequest['kind'], ...OperationRequ
   'restart',
   'upgrade',
   'move',
+  'release',
   'shutdown',
 ];
 

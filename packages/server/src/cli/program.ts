@@ -169,6 +169,14 @@ function addOperations(program: Command, define: Define): void {
     .argument('<to>', 'the member on the other machine, e.g. n4')
     .option('--yes', yes)
     .option(...DRY_RUN);
+  define(
+    program,
+    'release',
+    'Let the servers go on without Understudy, as a plain primary and plain replicas: no restart.',
+    () => import('./commands/release.ts'),
+  )
+    .option('--yes', yes)
+    .option(...DRY_RUN);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts')).option(...DRY_RUN);
   define(program, 'resume', 'Take automatic actions again.', () => import('./commands/resume.ts')).option(...DRY_RUN);
 }
@@ -209,6 +217,17 @@ function addMachines(program: Command, define: Define): void {
     .option('--tls-key <file>', 'its private key in PEM')
     .option('--tls-client-ca <file>', 'authorities in PEM whose certificates clients must show')
     .option('--setup-sql', 'print the SQL that makes the role, and the function that looks up secrets, and do nothing');
+  const adopt = define(
+    program,
+    'adopt',
+    'Take over a running PostgreSQL server that Understudy did not start as the member of a file: no restart, no copy.',
+    () => import('./commands/adopt.ts'),
+  )
+    .option('--config <file>', "the member's configuration file")
+    .option('--pgdata <dir>', 'data directory of the running server')
+    .option('--db-user <role>', 'a superuser of it (default: postgres), who logs in by the Unix socket, or by the password in PGPASSWORD')
+    .option('--dry-run', 'say what would be done and what is in the way, and do nothing');
+  hideTarget(adopt);
   const init = define(
     program,
     'init',
@@ -223,6 +242,7 @@ function addMachines(program: Command, define: Define): void {
     .option('--out <dir>', 'directory to write into', './understudy-machines')
     .option('--data-dir <dir>', 'where data goes on each machine', '/var/lib/understudy')
     .option('--provider <name>', 'where PostgreSQL comes from: embedded or system', 'embedded')
+    .option('--superuser <role>', "the cluster's own superuser; one of its own leaves an adopted cluster's postgres alone", 'postgres')
     .option('--renew', 'keep the authority and the secrets, and issue new certificates');
   hideTarget(init);
   const config = program.command('config').description('Print configuration files.');

@@ -9,7 +9,7 @@ export interface ServiceOptions extends TargetOptions {
 }
 
 /** The file that --config or UNDERSTUDY_CONFIG names. Throws `bad-usage`, `bad-config`, `unknown-key`. */
-export function serviceSettings(context: CommandContext, options: ServiceOptions, command: 'member' | 'proxy'): ServiceSettings {
+export function serviceSettings(context: CommandContext, options: ServiceOptions, command: 'member' | 'proxy' | 'adopt'): ServiceSettings {
   const file = options.config ?? context.env['UNDERSTUDY_CONFIG'];
   if (!file) throw new UnderstudyError('bad-usage', { why: 'No configuration file is named', help: `understudy ${command} --help` });
   return loadServiceSettings(context.cwd, file, context.env);

@@ -8,6 +8,7 @@ import { makePrivateDirectory, writeFileAtomically } from './files.ts';
 import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
 import type { ServerSpec } from './replication.ts';
 import { REPLICATION_ROLE, tlsOfMember } from './settings.ts';
+import { completeSettingsFiles } from './settings-files.ts';
 import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
 
@@ -41,10 +42,11 @@ interface CloneResult {
  * `clone-unverified`, `clone-aborted`, `clone-failed`, `disk-full`, and the errors of withConnection.
  */
 export async function clone(spec: ServerSpec, options: CloneOptions): Promise<CloneResult> {
-  const { account } = spec;
+  const { account, paths, settings } = spec;
   const fill = async (side: string): Promise<CloneResult> => {
     await makePrivateDirectory(account, side);
     const result = await receive(spec, options, side);
+    if (paths.configFile === null) await completeSettingsFiles(account, side, settings.tlsDirectory === null ? 'password' : 'certificate');
     await writeFileAtomically(account, join(side, 'standby.signal'), '');
     await writeIsolatedSettings(spec, side);
     return result;

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions as ConnectionOptionsOfTls } from 'node:tls';
 import pg from 'pg';
+import type { Account } from './account.ts';
 import { SUPERUSER } from './credentials.ts';
 import { errnoOf, PostgresError } from './errors.ts';
+import { socketAs } from './socket-as.ts';
 import type { TlsSources } from './tls-files.ts';
 
 /** How to reach a server as its superuser. */
@@ -13,6 +15,8 @@ export interface Endpoint {
   readonly password: string;
   /** `postgres` unless told otherwise. */
   readonly user?: string;
+  /** For `peer` on a Unix socket (`host` is its directory then): connected as this account. */
+  readonly as?: Account | null;
   /** This machine's certificate, for a server on another one; null: in the clear. */
   readonly tls?: TlsSources | null;
 }
@@ -69,13 +73,14 @@ export async function withConnection<T>(
 /** One connection to a server, for one or for several uses. It connects with `client.connect()`, within the first use. */
 export class OpenedConnection implements Connection {
   readonly client: pg.Client;
-  readonly socket: Socket = new Socket();
+  readonly socket: Socket;
   readonly #endpoint: Endpoint;
   #stopped: unknown = null;
   #isBroken = false;
 
   constructor(endpoint: Endpoint, applicationName: string = OBSERVER_NAME) {
     this.#endpoint = endpoint;
+    this.socket = socketAs(endpoint.as ?? null);
     this.client = newClient(endpoint, applicationName, this.socket);
     // Every failure is also reported by the call that it interrupts, if there is one.
     this.client.on('error', () => {

@@ -43,6 +43,8 @@ export type PostgresErrorCode =
   | 'disk-full'
   | 'rewind-unavailable'
   | 'rewind-failed'
+  /** The server runs on as a member: its files could not be turned into those of a plain one. */
+  | 'release-failed'
   | 'archive-too-large';
 
 /** An error of the adapter: `code` is stable, `message` says what happened, `detail` carries the server's own words (a log tail, a tool's stderr). */

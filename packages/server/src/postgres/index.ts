@@ -7,6 +7,8 @@ export { type BackupAbout, readAbout, takeBackup, verifyBackup } from './backup.
 export { clone } from './clone.ts';
 export type { Credentials } from './credentials.ts';
 export { type DiskReport, diskBytes } from './disk.ts';
+export { type AdoptionRecord, readAdoption } from './adoption/record.ts';
+export { keptSettings, placeOf } from './adoption/take-over.ts';
 export { archiveDivergedWal } from './diverged-wal.ts';
 export { PostgresError } from './errors.ts';
 export { initialize } from './initialize.ts';

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { runCommand } from './command.ts';
-import { type Credentials, ROUTER_ROLE, SUPERUSER } from './credentials.ts';
+import { type Credentials, ROUTER_ROLE } from './credentials.ts';
 import { PostgresError } from './errors.ts';
 import { writeFileAtomically } from './files.ts';
 import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
@@ -57,7 +57,7 @@ async function runInitdb(options: InitializeOptions, directory: string): Promise
         '-D',
         directory,
         '-U',
-        SUPERUSER,
+        credentials.superuserRole,
         `--pwfile=${passwordFile}`,
         '--auth=scram-sha-256',
         '--data-checksums',
@@ -91,21 +91,25 @@ async function createRoles({ account, credentials, provider, signal }: Initializ
 }
 
 /**
- * The roles. `understudy.user_secret(name)` gives the router a user's SCRAM verifier: pg_authid can be read by superusers only, so the
+ * What the router's role needs, and may be made again. `understudy.user_secret(name)` gives the router a user's SCRAM verifier: pg_authid can be read by superusers only, so the
  * function runs with its owner's rights, with a fixed search_path, and nobody else may call it.
  */
+export const ROUTER_OBJECTS: readonly string[] = [
+  `GRANT pg_monitor TO ${ROUTER_ROLE}`,
+  'CREATE SCHEMA IF NOT EXISTS understudy',
+  'REVOKE ALL ON SCHEMA understudy FROM PUBLIC',
+  `CREATE OR REPLACE FUNCTION understudy.user_secret(user_name pg_catalog.name, OUT verifier pg_catalog.text, OUT valid_until pg_catalog.timestamptz, OUT can_login pg_catalog.bool)
+     RETURNS SETOF pg_catalog.record LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+     AS $$ SELECT a.rolpassword, a.rolvaliduntil, a.rolcanlogin FROM pg_catalog.pg_authid a WHERE a.rolname = user_name $$`,
+  'REVOKE ALL ON FUNCTION understudy.user_secret(pg_catalog.name) FROM PUBLIC',
+  `GRANT USAGE ON SCHEMA understudy TO ${ROUTER_ROLE}`,
+  `GRANT EXECUTE ON FUNCTION understudy.user_secret(pg_catalog.name) TO ${ROUTER_ROLE}`,
+];
+
 function roleStatements({ replication, router }: Credentials): readonly string[] {
   return [
     `CREATE ROLE ${REPLICATION_ROLE} LOGIN REPLICATION PASSWORD ${quoteLiteral(replication)}`,
     `CREATE ROLE ${ROUTER_ROLE} LOGIN PASSWORD ${quoteLiteral(router)}`,
-    `GRANT pg_monitor TO ${ROUTER_ROLE}`,
-    'CREATE SCHEMA understudy',
-    'REVOKE ALL ON SCHEMA understudy FROM PUBLIC',
-    `CREATE FUNCTION understudy.user_secret(user_name pg_catalog.name, OUT verifier pg_catalog.text, OUT valid_until pg_catalog.timestamptz, OUT can_login pg_catalog.bool)
-       RETURNS SETOF pg_catalog.record LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-       AS $$ SELECT a.rolpassword, a.rolvaliduntil, a.rolcanlogin FROM pg_catalog.pg_authid a WHERE a.rolname = user_name $$`,
-    'REVOKE ALL ON FUNCTION understudy.user_secret(pg_catalog.name) FROM PUBLIC',
-    `GRANT USAGE ON SCHEMA understudy TO ${ROUTER_ROLE}`,
-    `GRANT EXECUTE ON FUNCTION understudy.user_secret(pg_catalog.name) TO ${ROUTER_ROLE}`,
+    ...ROUTER_OBJECTS,
   ];
 }

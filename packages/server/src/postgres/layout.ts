@@ -14,16 +14,27 @@ export interface MemberPaths {
   readonly passfileDirectory: string;
   /** WAL that an old primary had and nobody else, kept for people. */
   readonly divergedDirectory: string;
+  /** postgresql.conf, where that of an adopted server does not lie in its data directory (Debian's do not); null: it does. */
+  readonly configFile: string | null;
 }
 
-export function memberPaths(memberDirectory: string): MemberPaths {
+/** Where an adopted server has its data and its configuration; null: Understudy has made them. */
+export type ServerPlace = Pick<MemberPaths, 'dataDirectory' | 'configFile'>;
+
+export function memberPaths(memberDirectory: string, place: ServerPlace | null = null): MemberPaths {
   return {
     memberDirectory,
-    dataDirectory: join(memberDirectory, 'data'),
+    dataDirectory: place?.dataDirectory ?? join(memberDirectory, 'data'),
+    configFile: place?.configFile ?? null,
     logFile: join(memberDirectory, 'postgres.log'),
     passfileDirectory: join(memberDirectory, 'pass'),
     divergedDirectory: join(memberDirectory, 'diverged'),
   };
+}
+
+/** How PostgreSQL's program is told where its data and its configuration are. */
+export function dataArguments({ dataDirectory, configFile }: ServerPlace): readonly string[] {
+  return ['-D', dataDirectory, ...(configFile === null ? [] : ['-c', `config_file=${configFile}`])];
 }
 
 /** Side directories of unfinished work carry this in their name; whatever is left of them is removed by the next attempt. */

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { asAccount, postgresEnvironment } from './command.ts';
 import { PostgresError } from './errors.ts';
-import type { MemberPaths } from './layout.ts';
+import { dataArguments, type MemberPaths } from './layout.ts';
 import { openLog } from './log-file.ts';
 import { findProcess, type ProcessInfo, serverProcesses } from './processes.ts';
 import type { Provider } from './provider.ts';
@@ -29,15 +30,24 @@ export interface Postmaster {
 const ADOPTED_POLL_MS = 20;
 
 /**
- * Starts `postgres` itself, without pg_ctl, so that its end is a child's exit event. It gets a session of its own and outlives us.
+ * Starts `postgres` itself, without pg_ctl, so that its end is a child's exit event. It gets a session of its own and outlives us. `otherSockets`: directories for its
+ * Unix socket beside the member's own.
  * Throws `start-failed` when the program cannot be run.
  */
-export async function spawnPostmaster(provider: Provider, account: Account | null, paths: MemberPaths): Promise<Postmaster> {
+export async function spawnPostmaster(
+  provider: Provider,
+  account: Account | null,
+  paths: MemberPaths,
+  otherSockets: readonly string[],
+): Promise<Postmaster> {
   await removeSockets(paths.memberDirectory);
-  const sockets = socketSetting(socketDirectory(paths.memberDirectory));
+  const own = socketDirectory(paths.memberDirectory);
+  // One that has gone (below /run after a boot) would keep the server from starting.
+  const others = otherSockets.filter(directory => directory !== own && existsSync(directory));
+  const sockets = socketSetting(own === null ? others : [own, ...others]);
   const log = await openLog(account, paths.logFile);
   try {
-    const child = spawn(provider.postgres, ['-D', paths.dataDirectory, '-c', `unix_socket_directories=${sockets}`], {
+    const child = spawn(provider.postgres, [...dataArguments(paths), '-c', `unix_socket_directories=${sockets}`], {
       ...asAccount(account),
       cwd: '/',
       env: postgresEnvironment(),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { runCommand } from './command.ts';
 import { type ControlFile, readControlFile } from './control-file.ts';
 import { PostgresError } from './errors.ts';
+import { dataArguments } from './layout.ts';
 import type { ServerSpec } from './replication.ts';
 
 /**
@@ -16,7 +17,7 @@ export async function recoverToShutdown(spec: ServerSpec, timeoutMs: number): Pr
   if (before.state === 'shut-down' || before.state === 'shut-down-in-recovery') return before;
   // Single-user mode refuses to run as a standby.
   await rm(join(paths.dataDirectory, 'standby.signal'), { force: true });
-  const result = await runCommand(account, provider.postgres, ['--single', '-D', paths.dataDirectory, 'template1'], { timeoutMs });
+  const result = await runCommand(account, provider.postgres, ['--single', ...dataArguments(paths), 'template1'], { timeoutMs });
   const after = await readControlFile(paths.dataDirectory);
   if (result.exitCode === 0 && after.state === 'shut-down') return after;
   throw new PostgresError('start-failed', 'the crashed server could not be recovered', { detail: result.stderr.trim() });

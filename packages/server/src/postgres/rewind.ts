@@ -4,7 +4,6 @@ import type { Account } from './account.ts';
 import { runCommand } from './command.ts';
 import { formatConninfo } from './conninfo.ts';
 import { type Endpoint, withConnection } from './connection.ts';
-import { SUPERUSER } from './credentials.ts';
 import { PostgresError } from './errors.ts';
 import { exists, syncDirectory, writeFileAtomically } from './files.ts';
 import { unfinishedDirectory } from './layout.ts';
@@ -42,7 +41,8 @@ export async function rewind(spec: ServerSpec, options: RewindOptions): Promise<
   const { account, paths, provider } = spec;
   if (provider.pgRewind === null) throw new PostgresError('rewind-unavailable', `there is no pg_rewind in ${provider.binDirectory}`);
   if (await findPostmaster(paths.dataDirectory)) throw new PostgresError('already-running', `a postmaster runs in ${paths.dataDirectory}`);
-  const endpoint: Endpoint = { ...options.source, password: spec.credentials.superuser, tls: tlsOfMember(spec.settings) };
+  const { superuserRole: user, superuser: password } = spec.credentials;
+  const endpoint: Endpoint = { ...options.source, user, password, tls: tlsOfMember(spec.settings) };
   await withConnection(endpoint, { deadlineMs: options.timeoutMs }, connection => connection.query('CHECKPOINT'));
   await recoverToShutdown(spec, options.timeoutMs);
 
@@ -76,7 +76,7 @@ async function runRewind(
   const source = formatConninfo({
     host: options.source.host,
     port: String(options.source.port),
-    user: SUPERUSER,
+    user: spec.credentials.superuserRole,
     dbname: 'postgres',
     connect_timeout: '5',
     ...streamTls(spec.settings.tlsDirectory),

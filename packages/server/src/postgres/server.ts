@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lsn, PostgresSettings, ServerReport } from '@understudy/core/cluster';
+import { forgetServer, releaseServer } from './adoption/release.ts';
 import { type Connection, type Endpoint, withConnection } from './connection.ts';
 import { readControlFile } from './control-file.ts';
 import { DiskProbe, type DiskReport } from './disk.ts';
@@ -65,7 +66,7 @@ export class PostgresServer {
   constructor(spec: ServerSpec, onExit: (exit: PostmasterExit) => void = () => undefined) {
     this.#spec = spec;
     this.#onExit = onExit;
-    this.#disk = new DiskProbe(spec.paths.memberDirectory, spec.account);
+    this.#disk = new DiskProbe(spec.settings.adopted === null ? spec.paths.memberDirectory : spec.paths.dataDirectory, spec.account);
   }
 
   get spec(): ServerSpec {
@@ -95,7 +96,7 @@ export class PostgresServer {
   get endpoint(): Endpoint {
     const { credentials, settings } = this.spec;
     const host = settings.listenAddress === '0.0.0.0' || settings.listenAddress === '*' ? '127.0.0.1' : settings.listenAddress;
-    return { host, port: settings.port, password: credentials.superuser };
+    return { host, port: settings.port, user: credentials.superuserRole, password: credentials.superuser };
   }
 
   /**
@@ -129,7 +130,7 @@ export class PostgresServer {
     if (as.role === 'replica') await writeFileAtomically(account, standbySignal, '');
     else await rm(standbySignal, { force: true });
     this.#logOffset = await logSize(paths.logFile);
-    this.#attach(await spawnPostmaster(provider, account, paths));
+    this.#attach(await spawnPostmaster(provider, account, paths, this.spec.settings.adopted?.socketDirectories ?? []));
   }
 
   /**
@@ -246,6 +247,18 @@ export class PostgresServer {
   /** The replication settings that were last written, whether or not they are in force. Throws `data-directory-corrupt`. */
   async replicationSettings(): Promise<ReplicationSettings> {
     return await loadReplicationSettings(this.spec.paths.dataDirectory);
+  }
+
+  /** See adoption/release.ts. */
+  async release(deadlineMs: number): Promise<void> {
+    await releaseServer(this.#spec, this.#handle(), deadlineMs);
+  }
+
+  /** Leaves the running server alone for good. */
+  async forget(): Promise<void> {
+    await forgetServer(this.#spec);
+    if (this.#postmaster) this.reload();
+    this.#connection.drop();
   }
 
   /** Makes the postmaster read its files again (user.conf, certificates). */

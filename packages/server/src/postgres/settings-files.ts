@@ -3,7 +3,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Account } from './account.ts';
 import { errnoOf, PostgresError } from './errors.ts';
-import { replaceFile, syncDirectory, syncFile, writeFileAtomically } from './files.ts';
+import { exists, replaceFile, syncDirectory, syncFile, writeFileAtomically } from './files.ts';
 import {
   ownedSettings,
   REPLICATION_ROLE,
@@ -39,6 +39,24 @@ export async function installSettingsFiles(
   );
 }
 
+/** A copy of an adopted server whose files lay outside of its data directory lacks them: then it gets the plain ones. */
+export async function completeSettingsFiles(
+  account: Account | null,
+  dataDirectory: string,
+  streaming: 'password' | 'certificate',
+): Promise<void> {
+  const config = join(dataDirectory, 'postgresql.conf');
+  if (!(await exists(config))) await writeFileAtomically(account, config, '');
+  if (!readIfThere(config).includes("'understudy.conf'")) await appendFile(config, INCLUDES);
+  for (const [name, text] of [
+    ['pg_hba.conf', renderHba(streaming)],
+    ['pg_ident.conf', ''],
+  ] as const) {
+    const path = join(dataDirectory, name);
+    if (!(await exists(path))) await writeFileAtomically(account, path, text);
+  }
+}
+
 /**
  * With TLS between members nothing enters in the clear but what comes from this machine; and the role that streams and copies, on whichever kind of
  * connection, shows a certificate of the cluster beside its password.
@@ -67,6 +85,23 @@ export interface OwnedFiles {
   readonly settings: ServerSettings;
   readonly replication: ReplicationSettings;
   readonly passfile: string;
+}
+
+/** What roles of Understudy's own need in the pg_hba.conf of a server that it has adopted: first lines, which concern no other role. */
+export function ownHbaLines(needs: {
+  readonly streaming: 'password' | 'certificate';
+  readonly roles: readonly string[];
+}): readonly string[] {
+  const line = (kind: 'host' | 'hostssl', roles: readonly string[], address: string, method: string): string =>
+    `${kind}  all,replication  ${roles.join(',')}  ${address}  ${method}`;
+  if (needs.streaming === 'password') return [line('host', needs.roles, 'all', 'scram-sha-256')];
+  const others = needs.roles.filter(role => role !== REPLICATION_ROLE);
+  return [
+    line('hostssl', [REPLICATION_ROLE], 'all', 'scram-sha-256 clientcert=verify-ca'),
+    line('host', [REPLICATION_ROLE], 'all', 'reject'),
+    line('host', others, 'samehost', 'scram-sha-256'),
+    line('hostssl', others, 'all', 'scram-sha-256'),
+  ];
 }
 
 /** Writes all of our files of a data directory, whole. They take force at the next start or reload. */

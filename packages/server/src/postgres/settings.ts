@@ -41,7 +41,22 @@ export interface ServerSettings {
   readonly applyDelayMs: number;
   /** Where this machine's certificate lies, readable to the server's account (see tls-files.ts); null: no TLS between members. */
   readonly tlsDirectory: string | null;
+  /** What an adopted server keeps of its own; null: Understudy has made it. */
+  readonly adopted: KeptSettings | null;
 }
+
+/** Settings of an adopted server that what Understudy sets must not take away from those who use them. */
+export interface KeptSettings {
+  /** listen_addresses. */
+  readonly listenAddresses: string;
+  /** unix_socket_directories. */
+  readonly socketDirectories: readonly string[];
+  readonly maxWalSenders: number;
+  readonly maxReplicationSlots: number;
+}
+
+/** max_wal_senders and max_replication_slots, at the least. */
+const STREAMS = 32;
 
 export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   listenAddress: '127.0.0.1',
@@ -52,6 +67,7 @@ export const DEFAULT_SETTINGS: Omit<ServerSettings, 'port'> = {
   walKeepMb: 128,
   applyDelayMs: 0,
   tlsDirectory: null,
+  adopted: null,
 };
 
 /** How much WAL may lie about on a disk of this size: the defaults, and on a small disk a part of it, so that WAL alone does not fill it. */
@@ -107,8 +123,10 @@ export function streamTls(directory: string | null): Record<string, string> {
   return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };
 }
 
-/** Settings that a user's own file may override: the defaults, then what the operator has set for all members. */
+/** Settings that a user's own file may override: the defaults, then what the operator has set for all members. An adopted server has its own defaults. */
 export function renderDefaults(settings: ServerSettings): string {
+  if (settings.adopted !== null)
+    return renderLines('`postgres:` of the configuration of Understudy; written anew by it.', Object.entries(settings.operator));
   return renderLines(
     'Defaults of Understudy, then `postgres:` of its configuration; written anew by it. To change one here alone, set it in user.conf.',
     [
@@ -137,7 +155,7 @@ export function renderDefaults(settings: ServerSettings): string {
 export function renderConfig(major: number, settings: ServerSettings, replication: ReplicationSettings, passfile: string): string {
   const { upstream } = replication;
   const lines: [string, string][] = [
-    ['listen_addresses', settings.listenAddress],
+    ['listen_addresses', settings.adopted?.listenAddresses ?? settings.listenAddress],
     ['port', String(settings.port)],
     ['password_encryption', 'scram-sha-256'],
     ['lc_messages', 'C'],
@@ -149,8 +167,8 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['wal_level', settings.walLevel],
     ['wal_log_hints', 'on'],
     ['hot_standby', 'on'],
-    ['max_wal_senders', '32'],
-    ['max_replication_slots', '32'],
+    ['max_wal_senders', String(Math.max(STREAMS, settings.adopted?.maxWalSenders ?? 0))],
+    ['max_replication_slots', String(Math.max(STREAMS, settings.adopted?.maxReplicationSlots ?? 0))],
     ['wal_keep_size', `${settings.walKeepMb}MB`],
     ['max_slot_wal_keep_size', `${settings.slotWalKeepMb}MB`],
     // The default of 5 s alone makes a restarted primary wait that long for its replicas.
@@ -163,6 +181,8 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['tcp_keepalives_interval', '1'],
     ['tcp_keepalives_count', '3'],
     ['recovery_target_timeline', 'latest'],
+    // WAL from an archive would come to a replica that has promised to take none.
+    ['restore_command', ''],
     ['recovery_min_apply_delay', `${settings.applyDelayMs}ms`],
     // One life of the postmaster is one incarnation: restarting by itself after a crashed backend would reset shared memory (the received
     // position, the flag that makes commits wait) behind the agent's back. It ends instead, which the agent sees at once.

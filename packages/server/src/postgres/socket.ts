@@ -27,7 +27,7 @@ export function isSocketFile(name: string): boolean {
   return SOCKET_FILE.test(name);
 }
 
-/** `unix_socket_directories` is a list: a name in quotes is one entry, whatever is in it. */
-export function socketSetting(directory: string | null): string {
-  return directory === null ? '' : `"${directory.replaceAll('"', '""')}"`;
+/** `unix_socket_directories` is a list: each name in quotes is one entry, whatever is in it. */
+export function socketSetting(directories: readonly string[]): string {
+  return directories.map(directory => `"${directory.replaceAll('"', '""')}"`).join(', ');
 }

@@ -1,3 +1,4 @@
+export { type AdoptionReport, adopt } from './adopt.ts';
 export { exampleFile } from './example.ts';
 export type { Layout } from './machine-files.ts';
 export { runMember, type ServiceContext } from './member-service.ts';

@@ -1,11 +1,19 @@
-import { rmSync } from 'node:fs';
-import { type ClusterState, type EventDraft, eventsOfChange, type Settings, type StoreListener } from '@understudy/core/cluster';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type ClusterState,
+  type EventDraft,
+  eventsOfChange,
+  type Settings,
+  type StoreListener,
+  UnderstudyError,
+} from '@understudy/core/cluster';
 import { drainingIntent, LagClock, type Topology, topologyOf } from '@understudy/core/routing';
 import { type ApiServer, createApi, serveApi } from '../api/index.ts';
 import type { StatusDocument } from '../api/types.ts';
 import type { Log } from '../log/log.ts';
 import { onReload } from '../settings/reloads.ts';
-import type { Provider } from '../postgres/provider.ts';
+import { type Provider, readAdoption } from '../postgres/index.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import { dashboardDirectory } from '../supervisor/index.ts';
 import { makeFolder, requireVersion, writeMarker } from '../supervisor/directory.ts';
@@ -16,17 +24,20 @@ import { draft, MemberProcess } from '../supervisor/member-process.ts';
 import { durabilityOf, initialState } from '../supervisor/members.ts';
 import { Operator } from '../supervisor/operator.ts';
 import { type ClusterPaths, clusterPaths, memberDirectory } from '../supervisor/paths.ts';
-import { authority } from '../supervisor/ports.ts';
-import { BINARY_COPIES, findPrograms, requireSettings } from '../supervisor/prepare-cluster.ts';
+import { authority, isPortFree } from '../supervisor/ports.ts';
+import { findPrograms, requireSettings } from '../supervisor/prepare-cluster.ts';
 import { removeRuntime, writeRuntime } from '../supervisor/runtime-file.ts';
 import { ServerSettings } from '../supervisor/server-settings.ts';
 import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
 import { describeAlarm, statusDocument, unreachableMs } from '../supervisor/status.ts';
 import { traceSettings } from '../telemetry/settings.ts';
+import { agentOptions } from './agent-options.ts';
 import { apiTls, followApiCertificate } from './api-certificate.ts';
 import { followEtcdCertificate } from './etcd-certificate.ts';
-import { join, joined, specOf } from './membership.ts';
+import { markerOf } from './marker.ts';
+import { join as joinCluster, joined, specOf } from './membership.ts';
 import { openStore } from './open-store.ts';
+import { pause } from './pause.ts';
 import { NEWS, Routers, ROUTERS } from './routers.ts';
 import type { ServiceSettings, TlsFiles } from './settings.ts';
 
@@ -35,6 +46,11 @@ const SHUTDOWN_DEADLINE_MS = 20_000;
 
 /** How long a handing over may take before the primary is stopped all the same. */
 const HAND_OVER_MS = 15_000;
+
+/** A member that is released goes on answering for so long until the others are, and a moment more. */
+const RELEASE_WAIT_MS = 60_000;
+const RELEASE_POLL_MS = 50;
+const RELEASE_GRACE_MS = 200;
 
 const monotonicMs = (): number => performance.now();
 
@@ -67,6 +83,9 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
     if (!store) return;
     const unfollow = followEtcdCertificate(store, config, message => context.log.warn(message));
     try {
+      if (isReleasedBy(store.current.state, [config.name]))
+        throw new UnderstudyError('cluster-released', { cluster: config.settings.cluster });
+      await requireRoom(paths, config);
       await new MemberService(config, context, {
         paths,
         secrets,
@@ -83,6 +102,18 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
     removeRuntime(paths.runtime);
     lock.release();
   }
+}
+
+function isReleasedBy({ released }: ClusterState, members: readonly string[]): boolean {
+  return released !== undefined && members.every(id => released.done.includes(id));
+}
+
+/** A member without data would take a copy: not beside a server that runs there already, and was perhaps to be adopted. Throws `port-taken`. */
+async function requireRoom(paths: ClusterPaths, { name, settings: { host, memberPort: port } }: ServiceSettings): Promise<void> {
+  const directory = memberDirectory(paths, name);
+  if (existsSync(join(directory, 'data')) || (await readAdoption(directory)) !== null || (await isPortFree(host, port).catch(() => true)))
+    return;
+  throw new UnderstudyError('port-taken', { port, host, flag: '`memberPort`; `understudy adopt` takes over a PostgreSQL that runs there' });
 }
 
 interface MemberParts {
@@ -110,6 +141,7 @@ class MemberService {
   #member: MemberProcess | null = null;
   /** The switchover that this member's agent was told to be drained for. */
   #toldDrained: string | null = null;
+  #isReleased = false;
   /** Makes `run` come to its end. */
   #end: () => void = () => undefined;
 
@@ -150,7 +182,7 @@ class MemberService {
       if (stop.aborted) resolve();
       else stop.addEventListener('abort', () => resolve(), { once: true });
     });
-    const change = await join(store, specOf(this.#config), stop);
+    const change = await joinCluster(store, specOf(this.#config), stop);
     if (change) this.#tellJoin(change.before, change.after);
     const unwatch = [store.watch(this.#listener()), store.watchNotices(notice => this.#hearNotice(notice.topic, notice.from, notice))];
     const api = await this.#startApi();
@@ -159,14 +191,28 @@ class MemberService {
     const endTraces = await this.#trace();
     this.#context.say(`Member ${name} runs; its API listens on port ${api.port}.`);
     await ended;
-    this.#context.say('Stopping…');
-    await this.#handOver();
-    this.#events.append(draft('cluster-stopping', name, `The service of ${name} is stopped.`));
-    await this.#member.stop(SHUTDOWN_DEADLINE_MS);
+    if (this.#isReleased) {
+      this.#context.say('The cluster was released: PostgreSQL goes on by itself, and this service ends.');
+      await this.#member.abandon();
+    } else {
+      this.#context.say('Stopping…');
+      await this.#handOver();
+      this.#events.append(draft('cluster-stopping', name, `The service of ${name} is stopped.`));
+      await this.#member.stop(SHUTDOWN_DEADLINE_MS);
+    }
     for (const end of unwatch) end();
     await api.close();
     await endTraces();
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
+  }
+
+  /** Whoever asked for the release, by the API of this machine, is to hear that it is done. */
+  async #whenAllReleased(): Promise<void> {
+    const { store } = this.#parts;
+    const end = monotonicMs() + RELEASE_WAIT_MS;
+    while (monotonicMs() < end && !isReleasedBy(store.current.state, Object.keys(store.current.state.members)))
+      await pause(RELEASE_POLL_MS, this.#context.stop);
+    await pause(RELEASE_GRACE_MS, this.#context.stop);
   }
 
   /**
@@ -221,28 +267,19 @@ class MemberService {
   }
 
   #startMember(): MemberProcess {
-    const { store, paths, secrets, provider } = this.#parts;
-    const { name, settings } = this.#config;
-    const { superuser, replication, router } = secrets;
+    const { store, paths } = this.#parts;
+    const { name } = this.#config;
     return new MemberProcess({
       spec: specOf(this.#config),
       store,
       logDirectory: paths.log,
-      agent: {
-        member: name,
-        host: settings.host,
-        port: settings.memberPort,
-        directory: memberDirectory(paths, name),
-        provider: provider.kind === 'embedded' ? { kind: 'embedded' } : { kind: 'system', binDirectory: provider.binDirectory },
-        binaryCopies: BINARY_COPIES,
-        credentials: { superuser, replication, router },
-        failover: settings.failover,
-        postgres: this.#postgres.current,
-        applyDelayMs: this.#config.applyDelayMs,
-        tls: this.#config.machineTls,
-      },
+      agent: { ...agentOptions(this.#config, this.#parts), postgres: this.#postgres.current },
       onEvent: event => void this.#events.append(event),
       onLeft: () => undefined,
+      onReleased: () => {
+        this.#isReleased = true;
+        void this.#whenAllReleased().then(() => this.#end());
+      },
       onEnded: () => this.#hearing.noteEnd(name),
     });
   }
@@ -311,16 +348,4 @@ class MemberService {
       describeAlarm,
     });
   }
-}
-
-function markerOf(settings: Settings, provider: Provider): Parameters<typeof writeMarker>[1] {
-  return {
-    schema: 1,
-    cluster: settings.cluster,
-    createdAtMs: Date.now(),
-    provider: provider.kind,
-    major: provider.version.major,
-    port: settings.memberPort,
-    httpPort: settings.httpPort,
-  };
 }

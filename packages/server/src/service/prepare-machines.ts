@@ -7,9 +7,14 @@ import { addressesOf, filesOf, type Layout } from './machine-files.ts';
 
 /**
  * Writes a directory for each address, and one for the authority. `new`: the directory must hold no authority yet. `renew`: authority and secrets stay,
- * and every machine gets a new certificate. Returns the addresses. Throws `not-our-directory`, `no-cluster`.
+ * and every machine gets a new certificate. `superuserRole`: of new secrets. Returns the addresses. Throws `not-our-directory`, `no-cluster`.
  */
-export async function prepareMachines(directory: string, layout: Layout, how: 'new' | 'renew'): Promise<readonly string[]> {
+export async function prepareMachines(
+  directory: string,
+  layout: Layout,
+  how: 'new' | 'renew',
+  superuserRole?: string,
+): Promise<readonly string[]> {
   const files = { cert: join(directory, 'ca', 'ca.crt'), key: join(directory, 'ca', 'ca.key') };
   const secrets = join(directory, 'ca', 'secrets.json');
   const exists = existsSync(files.key);
@@ -20,7 +25,7 @@ export async function prepareMachines(directory: string, layout: Layout, how: 'n
   if (!exists) {
     writeSecret(files.key, authority.key);
     writeFileSync(files.cert, authority.cert);
-    createSecrets(secrets);
+    createSecrets(secrets, superuserRole);
   }
   const addresses = addressesOf(layout);
   for (const address of addresses) {

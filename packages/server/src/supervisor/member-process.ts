@@ -12,6 +12,8 @@ export interface MemberProcessOptions {
   readonly logDirectory: string;
   readonly onEvent: (event: EventDraft) => void;
   readonly onLeft: () => void;
+  /** Its server goes on without it. */
+  readonly onReleased: () => void;
   /** The agent has ended by itself. */
   readonly onEnded: () => void;
 }
@@ -61,8 +63,13 @@ export class MemberProcess {
     await this.#child.stop(deadlineMs + 5000);
   }
 
+  /** Ends the agent, and leaves PostgreSQL running. */
+  async abandon(): Promise<void> {
+    await this.#child.stop(0);
+  }
+
   #begin(link: Link, pid: number): void {
-    const { spec, agent, store, onEvent, onLeft } = this.#options;
+    const { spec, agent, store, onEvent, onLeft, onReleased } = this.#options;
     const control = channel(link, 'control');
     this.#control = control;
     control.onMessage(message => {
@@ -73,6 +80,9 @@ export class MemberProcess {
           return;
         case 'left':
           onLeft();
+          return;
+        case 'released':
+          onReleased();
           return;
         case 'failed':
           onEvent(draft('alarm', spec.id, said.message));

@@ -9,7 +9,7 @@ import {
   type Settings,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import { followersMoved, type HeardReports, type Move, type RestartStep } from '@understudy/core/failover';
+import { followersMoved, type HeardReports, type Move, releaseRefusal, type RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult, RestartRequest } from '../api/facade.ts';
 import { StatusSamples } from '../api/status-samples.ts';
@@ -17,7 +17,6 @@ import type { MemberStatus, StatusDocument, StatusSample } from '../api/types.ts
 import type { StatementSample } from '@understudy/core/routing';
 import { withConnection } from '../postgres/connection.ts';
 import type { TlsSources } from '../postgres/tls-files.ts';
-import { SUPERUSER } from '../postgres/credentials.ts';
 import type { CurrentStore } from '../store/current.ts';
 import { Tour } from '../tour/tour.ts';
 import type { EventLog } from './event-log.ts';
@@ -118,7 +117,7 @@ export class Operator implements ClusterFacade {
   url(role: 'router' | 'primary' | 'replica'): string {
     const { secrets, router } = this.#ports;
     const at = role === 'router' ? router() : this.#memberOf(role);
-    return `postgres://${SUPERUSER}:${encodeURIComponent(secrets.superuser)}@${authority(at.host, at.port)}/postgres`;
+    return `postgres://${secrets.superuserRole}:${encodeURIComponent(secrets.superuser)}@${authority(at.host, at.port)}/postgres`;
   }
 
   async perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult> {
@@ -130,7 +129,7 @@ export class Operator implements ClusterFacade {
         await this.#change(state => ({ ...state, paused: state.paused ?? { atMs: Date.now() } }), 'An operator paused the cluster.');
         return this.#done('The cluster is paused: no automatic action is taken.');
       case 'resume':
-        await this.#change(state => ({ ...state, paused: null }), 'An operator resumed the cluster.');
+        await this.#change(resumed, 'An operator resumed the cluster.');
         return this.#done('The cluster acts by itself again.');
       case 'add-replica':
         return this.#addReplica({ applyDelayMs: request.applyDelayMs ?? 0, follows: request.follows ?? null }, timeoutMs);
@@ -141,6 +140,8 @@ export class Operator implements ClusterFacade {
         return this.#restarts.run(request, timeoutMs);
       case 'move':
         return this.#move(request, timeoutMs);
+      case 'release':
+        return this.#release(timeoutMs);
       case 'shutdown':
         setImmediate(() => this.#ports.stop());
         return this.#done('The cluster is stopping.');
@@ -213,7 +214,8 @@ export class Operator implements ClusterFacade {
     const primary = this.status().members.find(m => m.role === 'primary');
     if (!primary || this.state().paused) return;
     const { host, port } = primary;
-    const endpoint = { host, port, password: this.#ports.secrets.superuser, tls: this.#ports.machineTls };
+    const { superuserRole: user, superuser: password } = this.#ports.secrets;
+    const endpoint = { host, port, user, password, tls: this.#ports.machineTls };
     await withConnection(endpoint, { deadlineMs: CHECKPOINT_DEADLINE_MS }, c => c.query('CHECKPOINT')).catch(() => undefined);
   }
 
@@ -281,6 +283,36 @@ export class Operator implements ClusterFacade {
     return await moveMember(ports, { from, to }, timeoutMs);
   }
 
+  /** Asked again, it waits for the rest. */
+  async #release(timeoutMs: number): Promise<OperationResult> {
+    await this.#change(state => {
+      if (state.released) return state;
+      const refusal = this.#releaseRefusal(state);
+      if (refusal) throw refusal;
+      return { ...state, released: { atMs: Date.now(), done: [] } };
+    }, 'An operator asked for the cluster to go on without Understudy.');
+    const left = (): readonly MemberId[] => {
+      const { members, released } = this.state();
+      return Object.keys(members).filter(id => !released?.done.includes(id));
+    };
+    await this.#until(() => left().length === 0, `The release of all members (${left().join(', ')})`, timeoutMs);
+    return this.#done(
+      'The cluster is released: its servers go on as a plain primary and plain replicas, and the services of its members end.',
+    );
+  }
+
+  releaseRefusal(): UnderstudyError | null {
+    return this.#releaseRefusal(this.state());
+  }
+
+  #releaseRefusal(state: ClusterState): UnderstudyError | null {
+    if (this.#ports.newMembers.where === 'here') return new UnderstudyError('release-here');
+    if (state.paused) return new UnderstudyError('cluster-paused');
+    if (state.intent) return new UnderstudyError('intent-pending', { kind: state.intent.kind });
+    const why = releaseRefusal(state, this.#ports.heard());
+    return why === null ? null : new UnderstudyError('release-refused', { why });
+  }
+
   #requireMember(state: ClusterState, id: MemberId): ClusterState['members'][string] {
     const spec = state.members[id];
     if (!spec) throw new UnderstudyError('unknown-member', { id, members: Object.keys(state.members).join(', ') });
@@ -316,4 +348,9 @@ export class Operator implements ClusterFacade {
   #done(message: string): OperationResult {
     return { message, member: null, term: this.state().rule?.term ?? null };
   }
+}
+
+/** A release that no member has done is taken back, too. */
+function resumed(state: ClusterState): ClusterState {
+  return { ...state, paused: null, released: state.released?.done.length === 0 ? undefined : state.released };
 }

@@ -109,8 +109,8 @@ async function restore(
   makeFolder(directory);
   await giveTo(account, directory);
   const settings = { ...DEFAULT_SETTINGS, port: first!.port, listenAddress: first!.host };
-  const { superuser, replication, router } = secrets;
-  const credentials = { superuser, replication, router };
+  const { superuser, superuserRole, replication, router } = secrets;
+  const credentials = { superuser, superuserRole, replication, router };
   try {
     await restoreBackup({ provider, account, paths: memberPaths(directory), settings, credentials }, backup);
   } catch (error) {

@@ -2,18 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { UnderstudyError } from '@understudy/core/cluster';
 import { z } from 'zod';
+import { SUPERUSER } from '../postgres/credentials.ts';
 import { writeDurably } from '../store/durable-file.ts';
 
-/** Generated passwords of the three roles, and the token for operations. Kept in one file of mode 0600. */
+/** Generated passwords of the three roles, the superuser's name, and the token for operations. Kept in one file of mode 0600. */
 export interface Secrets {
   readonly superuser: string;
+  readonly superuserRole: string;
   readonly replication: string;
   readonly router: string;
   readonly token: string;
 }
 
+/** Needs no quotes in SQL, in pg_hba.conf and in a URL. */
+export const ROLE_NAME: RegExp = /^[a-z_][a-z0-9_]{0,62}$/;
+
 const schema: z.ZodType<Secrets> = z.strictObject({
   superuser: z.string().min(1),
+  superuserRole: z.string().regex(ROLE_NAME).default(SUPERUSER),
   replication: z.string().min(1),
   router: z.string().min(1),
   token: z.string().min(1),
@@ -24,8 +30,8 @@ function password(): string {
   return randomBytes(18).toString('base64url').replaceAll('-', 'x').replaceAll('_', 'y');
 }
 
-export function createSecrets(path: string): Secrets {
-  const secrets = { superuser: password(), replication: password(), router: password(), token: password() };
+export function createSecrets(path: string, superuserRole: string = SUPERUSER): Secrets {
+  const secrets = { superuser: password(), superuserRole, replication: password(), router: password(), token: password() };
   writeDurably(path, `${JSON.stringify(secrets, null, 2)}\n`, 0o600);
   return secrets;
 }

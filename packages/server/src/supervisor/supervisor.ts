@@ -249,7 +249,7 @@ export class Supervisor {
 
   #startMember(spec: MemberSpec): void {
     const { paths, provider, secrets, store } = this.#cluster;
-    const { superuser, replication, router } = secrets;
+    const { superuser, superuserRole, replication, router } = secrets;
     this.#members.set(
       spec.id,
       new MemberProcess({
@@ -263,13 +263,14 @@ export class Supervisor {
           directory: memberDirectory(paths, spec.id),
           provider: provider.kind === 'embedded' ? { kind: 'embedded' } : { kind: 'system', binDirectory: provider.binDirectory },
           binaryCopies: BINARY_COPIES,
-          credentials: { superuser, replication, router },
+          credentials: { superuser, superuserRole, replication, router },
           failover: this.#options.settings.failover,
           postgres: this.#postgres.current,
           applyDelayMs: spec.applyDelayMs,
           tls: null,
         },
         onEvent: event => this.#say(event),
+        onReleased: () => undefined,
         onLeft: () => undefined,
         onEnded: () => this.#hearing.noteEnd(spec.id),
       }),

@@ -102,6 +102,10 @@ export class RecordedCluster implements ClusterFacade {
 
   steps: readonly RestartStep[] = [];
 
+  releaseRefusal(): null {
+    return null;
+  }
+
   restartSteps(): readonly RestartStep[] {
     return this.steps;
   }

@@ -64,6 +64,7 @@ test('a running primary that is asked for a newer term is fenced once, and its a
       note: new PromotionNote(directory),
       onEvent: event => events.push(event),
       onLeft: () => undefined,
+      onReleased: () => undefined,
     },
   );
   const running = agent.run();

@@ -37,7 +37,12 @@ export interface Member {
   readonly exits: PostmasterExit[];
 }
 
-export const CREDENTIALS: Credentials = { superuser: "super'secret", replication: 'stream:secret', router: 'router-secret' };
+export const CREDENTIALS: Credentials = {
+  superuser: "super'secret",
+  superuserRole: 'postgres',
+  replication: 'stream:secret',
+  router: 'router-secret',
+};
 
 async function embedded(account: Account | null): Promise<Provider> {
   return await embeddedProvider({ account, copyDirectory: '/var/lib/understudy/bin' });

@@ -144,11 +144,18 @@ describe('processes', () => {
 
   test('postmaster.pid grows line by line', () => {
     expect(parsePostmasterFile('')).toBeNull();
-    expect(parsePostmasterFile('12\n/data\n')).toEqual({ pid: 12, dataDirectory: '/data', port: null, status: null });
+    expect(parsePostmasterFile('12\n/data\n')).toEqual({
+      pid: 12,
+      dataDirectory: '/data',
+      port: null,
+      socketDirectory: null,
+      status: null,
+    });
     expect(parsePostmasterFile('12\n/data\n1700000000\n5433\n\n127.0.0.1\n  1 2\nready   \n')).toEqual({
       pid: 12,
       dataDirectory: '/data',
       port: 5433,
+      socketDirectory: null,
       status: 'ready',
     });
   });

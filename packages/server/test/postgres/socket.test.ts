@@ -13,9 +13,10 @@ test('a path that is longer than a socket may have is none', () => {
   expect(socketDirectory('C:\\data', 'win32')).toBeNull();
 });
 
-test('the setting is one entry, whatever the name', () => {
-  expect(socketSetting('/a, b/"c"')).toBe('"/a, b/""c"""');
-  expect(socketSetting(null)).toBe('');
+test('the setting has one entry a directory, whatever its name', () => {
+  expect(socketSetting(['/a, b/"c"'])).toBe('"/a, b/""c"""');
+  expect(socketSetting(['/a', '/var/run/postgresql'])).toBe('"/a", "/var/run/postgresql"');
+  expect(socketSetting([])).toBe('');
 });
 
 test('only sockets and their locks are taken for such', () => {

@@ -21,7 +21,7 @@ function operator(change: Partial<ClusterState> = {}, host = '127.0.0.1') {
   const directory = testDirectory();
   const store = EmbeddedStore.create(join(directory, 'state.json'), { ...threeMembers(), rule: RULE, ...change });
   const events = new EventLog(join(directory, 'events.jsonl'));
-  const secrets = { superuser: 'p/w', replication: 'r', router: 'x', token: 't' };
+  const secrets = { superuser: 'p/w', superuserRole: 'postgres', replication: 'r', router: 'x', token: 't' };
   const made = new Operator({
     store,
     events,

@@ -18,9 +18,24 @@ test('secrets are read back, readable by their owner only, whatever the umask is
 
 test('each secret is long, its own, and fit for a URL', () => {
   const path = join(testDirectory(), 'secrets.json');
-  const all = [...Object.values(createSecrets(path)), ...Object.values(createSecrets(path))];
+  const generated = (): readonly string[] => {
+    const { superuserRole: _, ...secrets } = createSecrets(path);
+    return Object.values(secrets);
+  };
+  const all = [...generated(), ...generated()];
   expect(new Set(all).size).toBe(8);
   for (const secret of all) expect(secret).toMatch(/^[A-Za-z0-9]{24}$/);
+});
+
+test('the superuser is postgres, or whom the file names', () => {
+  const path = join(testDirectory(), 'secrets.json');
+  expect(createSecrets(path, 'understudy').superuserRole).toBe('understudy');
+  expect(readSecrets(path).superuserRole).toBe('understudy');
+  const earlier = '{"superuser":"a","replication":"b","router":"c","token":"d"}';
+  writeFileSync(path, earlier);
+  expect(readSecrets(path).superuserRole).toBe('postgres');
+  writeFileSync(path, earlier.replace('{', '{"superuserRole":"x; drop",'));
+  expect(() => readSecrets(path)).toThrow(expect.objectContaining({ code: 'state-corrupt' }));
 });
 
 test.each<[string, string | null]>([

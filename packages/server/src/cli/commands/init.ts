@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { EXIT, type ExitCode, UnderstudyError } from '@understudy/core/cluster';
 import { type Layout, prepareMachines } from '../../service/index.ts';
+import { ROLE_NAME } from '../../supervisor/secrets.ts';
 import type { CommandContext, TargetOptions } from '../context.ts';
 
 export interface InitOptions extends TargetOptions {
@@ -12,6 +13,7 @@ export interface InitOptions extends TargetOptions {
   readonly cluster: string;
   readonly dataDir: string;
   readonly provider: string;
+  readonly superuser: string;
   readonly renew?: boolean;
 }
 
@@ -19,7 +21,7 @@ export interface InitOptions extends TargetOptions {
 export async function run(context: CommandContext, options: InitOptions): Promise<ExitCode> {
   const directory = resolve(context.cwd, options.out);
   const layout = layoutOf(options);
-  const written = await prepareMachines(directory, layout, options.renew ? 'renew' : 'new');
+  const written = await prepareMachines(directory, layout, options.renew ? 'renew' : 'new', options.superuser);
   context.terminal.out(
     options.json
       ? `${JSON.stringify({ directory, addresses: written })}\n`
@@ -51,6 +53,7 @@ function layoutOf(options: InitOptions): Layout {
   if (layout.etcd.length === 0 || layout.members.length === 0) refuse('--machines', 'no addresses are given');
   const strange = [...layout.etcd, ...layout.members, ...layout.proxies].find(each => !/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/.test(each));
   if (strange !== undefined) refuse('--machines', `${strange} is no address or host name`);
+  if (!ROLE_NAME.test(options.superuser)) refuse('--superuser', `${options.superuser} is not a name of lower-case letters, digits and _`);
   if (layout.provider !== 'embedded' && layout.provider !== 'system') refuse('--provider', 'must be embedded or system');
   return layout as Layout;
 }

@@ -1,0 +1,3 @@
+export * from './found.ts';
+export * from './judge.ts';
+export * from './state.ts';
