@@ -44,7 +44,6 @@ export type Action =
       readonly host: string;
       readonly port: number;
       readonly fromLsn: Lsn;
-      /** Under which name it streams once it is rewound: it is consistent only when it has streamed what was written meanwhile. */
       readonly leaderHistory: TimelineHistory;
     }
   /** Take a copy of the leader of the term, or of a replica that streams under it. */
