@@ -14,6 +14,21 @@ export const noPrimary = (reason: string): Error =>
   databaseError('57P03', `there is no primary: ${reason}`, undefined, 'Writes wait for a primary up to holdTimeoutMs; try again.');
 export const holdFull = (): Error => databaseError('53400', 'too many statements wait for a server already (maxHeld)');
 export const noServer = (why: string): Error => databaseError('57P03', `no server can take this statement: ${why}`);
+/** A standby cluster has no primary, and none is waited for. */
+export const standbyCluster = (source: string): Error =>
+  databaseError(
+    '25006',
+    `this is a standby cluster and takes no writes: its primary cluster is at ${source}`,
+    'A statement that is no plain read, and a transaction that is not READ ONLY, needs a primary.',
+    `Connect to ${source}.`,
+  );
+export const standbyLevel = (source: string): Error =>
+  databaseError(
+    '55000',
+    `this standby cluster follows ${source} and cannot know its newest commits: no read here is strong or of a session`,
+    undefined,
+    "Read at level 'eventual' or 'bounded', or at the primary cluster.",
+  );
 export const shuttingDown = (): Error => databaseError('57P01', 'the pool was ended');
 /** The transaction that was open on the lost server: its COMMIT was never sent, so nothing of it remains. */
 export const rolledBack = (): Error =>

@@ -1,6 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import type { EventEmitter } from 'node:events';
-import { type Choice, type ConsistencyLevel, describeRoute, type RoutableServer } from '@understudy/core/routing';
+import {
+  type Choice,
+  type ConsistencyLevel,
+  describeRoute,
+  type RoutableServer,
+  type RouteReason,
+  writesElsewhere,
+} from '@understudy/core/routing';
 import {
   type ConsistencyWish,
   describeReason,
@@ -27,6 +34,8 @@ import {
   readInterrupted,
   rolledBack,
   shuttingDown,
+  standbyCluster,
+  standbyLevel,
 } from '../errors.ts';
 import { releaseRouter, retainRouter, routerFor } from '../routing/registry.ts';
 import { learnRun, mayShare } from '../lanes/lanes.ts';
@@ -292,14 +301,23 @@ export class RoutedClient extends pg.Client implements ConnectionOwner {
       case 'hold':
         return this.#hold(item, Number.POSITIVE_INFINITY);
       case 'error':
-        return this.#fail(item, noServer(describeRoute(choice.reason)));
+        return this.#fail(item, this.#failureOf(choice.reason));
       default:
         return choice satisfies never;
     }
   }
 
+  #failureOf(reason: RouteReason): Error {
+    const elsewhere = writesElsewhere(this.#router.topology);
+    if (elsewhere === null) return noServer(describeRoute(reason));
+    if (reason === 'standby-level') return standbyLevel(elsewhere);
+    return reason === 'standby-cluster' ? standbyCluster(elsewhere) : noServer(describeRoute(reason));
+  }
+
   #toPrimary(item: Item, reason: string, because: string): void {
     const { primary } = this.#router.topology;
+    const elsewhere = writesElsewhere(this.#router.topology);
+    if (elsewhere !== null) return this.#fail(item, standbyCluster(elsewhere));
     if (primary.kind !== 'open') return this.#hold(item, Number.POSITIVE_INFINITY);
     this.#toServer(item, primary.server, 'primary', reason, because);
   }

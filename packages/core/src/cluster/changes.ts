@@ -20,7 +20,10 @@ export function eventsOfChange(before: ClusterState, after: ClusterState, cause:
   if (after.proposal && after.proposal.term !== before.proposal?.term) {
     tell('term-raised', cause.by, after.proposal.term, { trigger: after.proposal.trigger, noticedMs: after.proposal.noticedMs });
   }
-  if (after.rule) tellRule(before.rule, after.rule, tell);
+  if (before.standby && !after.standby) tell('cluster-promoted', after.rule?.primary ?? null, after.proposal?.term ?? null);
+  if (!before.standby && after.standby) tell('cluster-demoted', after.rule?.primary ?? null, after.rule?.term ?? null);
+  if (after.standby) tellStandbyLeader(before.rule, after.rule, tell);
+  else if (after.rule && !before.standby) tellRule(before.rule, after.rule, tell);
   tellIntent(before, after, cause, tell);
   if (!before.paused && after.paused) tell('paused', null, after.rule?.term ?? null);
   if ((before.paused && !after.paused) || (before.released && !after.released)) tell('resumed', null, after.rule?.term ?? null);
@@ -50,6 +53,12 @@ function tellRule(before: Rule | null, after: Rule, tell: Tell): void {
   }
   if (before.acks > 0 && after.acks === 0) tell('protection-lost', after.primary, after.term, inputs);
   if (before.acks === 0 && after.acks > 0) tell('protection-regained', after.primary, after.term, inputs);
+}
+
+/** Nobody's acknowledgement counts in a standby cluster, so that its rule has none tells nothing. */
+function tellStandbyLeader(before: Rule | null, after: Rule | null, tell: Tell): void {
+  if (after && (before?.primary !== after.primary || before.term !== after.term))
+    tell('standby-leader-changed', after.primary, after.term, { timeline: after.timeline });
 }
 
 const REQUESTED = { switchover: 'switchover-requested', failover: 'failover-requested', restart: 'restart-requested' } as const;

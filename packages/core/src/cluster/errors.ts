@@ -104,6 +104,24 @@ export const ERRORS = {
     exit: 'refused',
   },
   'intent-refused': { message: '{why}', action: 'Nothing was touched. See `understudy status`.', exit: 'refused' },
+  'standby-cluster': {
+    message: 'This is a standby cluster of {source}: it has no primary, so there is no {what}.',
+    action: '`understudy promote` makes it a cluster of its own. Nothing was touched.',
+    exit: 'refused',
+    sqlState: '25006',
+  },
+  'promotion-refused': { message: 'Not promoted: {why}.', action: '{remedy}', exit: 'refused' },
+  'demotion-refused': { message: 'Not made a standby: {why}.', action: 'Nothing was touched. See `understudy status`.', exit: 'refused' },
+  'not-a-standby': {
+    message: 'The cluster in {path} takes writes itself: --standby-of is for a new one.',
+    action: '`understudy demote` makes it a standby. Nothing was touched.',
+    exit: 'refused',
+  },
+  'source-unusable': {
+    message: 'No server of the source can be followed: {why}.',
+    action: 'Correct the connection string, the password, or what it says. Nothing was touched.',
+    exit: 'error',
+  },
   'restart-refused': {
     message: '{why}',
     action: 'See `understudy status`. When that is settled, run the same command again: it goes on where it stopped.',

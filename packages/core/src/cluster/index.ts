@@ -8,6 +8,7 @@ export * from './postgres-settings.ts';
 export * from './rule.ts';
 export * from './server-report.ts';
 export * from './settings.ts';
+export * from './standby.ts';
 export * from './state.ts';
 export * from './timeline.ts';
 export * from './errors.ts';

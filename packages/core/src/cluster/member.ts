@@ -67,10 +67,34 @@ export function cascadeName(id: MemberId, term: number, upstream: MemberId): str
   return `${streamName(id, term)}_from_${upstream}`;
 }
 
-/** Under which name, in which term and from whom a replica streams; `upstream` null: from the primary of the term. Null for a name that is not ours. */
-export function parseFollowName(name: string): { readonly id: MemberId; readonly term: number; readonly upstream: MemberId | null } | null {
+const STANDBY_NAME = /^([a-z][a-z0-9]{0,15})_t(\d{1,15})_standby$/;
+
+/**
+ * The name under which a standby leader streams from the source. It is no stream name: the source may be a cluster with members of the same names, which
+ * could be in terms of the same numbers, and must never take this stream for one of theirs, whose acknowledgement counts.
+ */
+export function standbyStreamName(id: MemberId, term: number): string {
+  return `${id}_t${term}_standby`;
+}
+
+export function parseStandbyStreamName(name: string): { readonly id: MemberId; readonly term: number } | null {
+  const match = STANDBY_NAME.exec(name);
+  return match ? { id: match[1]!, term: Number(match[2]) } : null;
+}
+
+/** Under which name, in which term and from whom a replica streams. Null for a name that is not ours. */
+export function parseFollowName(name: string): FollowName | null {
   const direct = parseStreamName(name);
   if (direct) return { ...direct, upstream: null };
+  const standby = parseStandbyStreamName(name);
+  if (standby) return { ...standby, upstream: 'source' };
   const match = CASCADE_NAME.exec(name);
-  return match ? { id: match[1]!, term: Number(match[2]), upstream: match[3]! } : null;
+  return match ? { id: match[1]!, term: Number(match[2]), upstream: { member: match[3]! } } : null;
+}
+
+export interface FollowName {
+  readonly id: MemberId;
+  readonly term: number;
+  /** Null: the primary of the term; `source`: another cluster, which this one is a standby of. */
+  readonly upstream: { readonly member: MemberId } | 'source' | null;
 }

@@ -52,6 +52,10 @@ export interface ReplicaServer {
   readonly replayPaused: boolean;
   /** application_name in its primary_conninfo; null when it follows nobody. */
   readonly followsAs: string | null;
+  /** Host and port in its primary_conninfo, of a member of a standby cluster; null or absent: nowhere, or not told. */
+  readonly followsAt?: { readonly host: string; readonly port: number } | null;
+  /** When the last transaction that it has replayed was committed, by the wall clock of the server that wrote it; null: none yet. */
+  readonly replayedCommitAtMs?: number | null;
 }
 
 /** What is known of one PostgreSQL server from its own machine. */

@@ -4,6 +4,7 @@ import { DEFAULT_FAILOVER, type FailoverConfig } from './config.ts';
 import { LOG_LEVELS } from './event-levels.ts';
 import { nearestName } from './nearest.ts';
 import { normalPostgresSettings, POSTGRES_SETTINGS_LIMIT, postgresSettingFault } from './postgres-settings.ts';
+import { parseSource } from './standby.ts';
 import { CONSISTENCY_LEVELS, REPLICAS_MAX, REPLICAS_MIN, type Settings, TLS_MODES } from './settings.ts';
 
 /** Environment variables and quoted YAML carry numbers as text. */
@@ -174,6 +175,28 @@ const tls = z.strictObject({
   clientCa: path.nullable().default(null).describe('Authorities in PEM: clients must show a certificate of theirs, beside their password.'),
 });
 
+const standby = z.strictObject({
+  of: z
+    .string('must be a connection string')
+    .superRefine((text, context) => {
+      const result = parseSource(text);
+      if (!result.ok) context.addIssue({ code: 'custom', message: result.why });
+    })
+    .nullable()
+    .default(null)
+    .describe(
+      'Connection string of another cluster: a new cluster begins as its standby, and takes no writes until `understudy promote`. One that exists is not changed by it.',
+    ),
+  secrets: path
+    .nullable()
+    .default(null)
+    .describe('`secrets.json` of that cluster, for `up`: the copy of its data has its roles, with their passwords.'),
+  passwordFile: path
+    .nullable()
+    .default(null)
+    .describe('File with the password of the role that streams from there; without it that of its replication role.'),
+});
+
 const schema = z.strictObject({
   cluster: z
     .string()
@@ -204,6 +227,7 @@ const schema = z.strictObject({
   consistency: oneOf(CONSISTENCY_LEVELS).default('strong').describe('How fresh reads must be when a session says nothing else.'),
   routing: routing.prefault({}).describe('Which server may answer a read.'),
   tls: tls.prefault({}).describe('TLS between clients and the router.'),
+  standby: standby.prefault({}).describe('Another cluster that a new one follows as its standby.'),
   proxy: proxy.prefault({}).describe('Limits of the router.'),
   failover: failover.prefault({}).describe('Timings of failover.'),
   logLevel: oneOf(LOG_LEVELS).default('info').describe('How much the log says.'),

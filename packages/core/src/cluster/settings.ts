@@ -34,6 +34,15 @@ export interface TlsSettings {
   readonly clientCa: string | null;
 }
 
+/** Of a new cluster that is to follow another one. */
+export interface StandbySettings {
+  /** Where the other one is, as a connection string; null: an ordinary cluster. */
+  readonly of: string | null;
+  /** Its secrets: the copy has its roles with their passwords. */
+  readonly secrets: string | null;
+  readonly passwordFile: string | null;
+}
+
 export interface ProxySettings {
   readonly loginTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -75,6 +84,7 @@ export interface Settings {
   readonly consistency: ConsistencyLevel;
   readonly routing: RoutingSettings;
   readonly tls: TlsSettings;
+  readonly standby: StandbySettings;
   readonly proxy: ProxySettings;
   readonly failover: FailoverConfig;
   readonly logLevel: LogLevel;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { APPLY_DELAY_MS_MAX } from './member.ts';
 import type { AckRule } from './rule.ts';
+import { SOURCE_HOSTS_MAX } from './standby.ts';
 import { type ClusterState, HISTORY_LIMIT, type Intent, type Trigger } from './state.ts';
 
 const term = z.number().int().positive();
@@ -26,6 +27,26 @@ const unknownIntent = z
   .refine(({ kind }) => !KNOWN_INTENTS.has(kind), 'an order of a known kind with wrong contents')
   .transform(intent => intent as unknown as Intent);
 
+const tlsFile = z.string().nullable();
+const standby = z.looseObject({
+  source: z.looseObject({
+    hosts: z
+      .array(z.looseObject({ host: z.string().min(1), port: z.number().int().min(1).max(65_535) }))
+      .min(1)
+      .max(SOURCE_HOSTS_MAX),
+    user: z.string().nullable(),
+    tls: z
+      .looseObject({
+        mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']),
+        rootCert: tlsFile,
+        cert: tlsFile,
+        key: tlsFile,
+      })
+      .nullable(),
+  }),
+  sinceMs: z.number(),
+});
+
 /**
  * The state may have been written by a later release, while the machines of a cluster are upgraded one after the other. Keys that this one does not know are kept
  * where they stand, and written back with every change. What must not be overlooked is no such key: it raises `schema`, which nobody does before all
@@ -36,6 +57,7 @@ const schema = z.looseObject({
   name: z.string().min(1).max(63),
   systemId: z.string().regex(/^\d+$/).nullable(),
   proposal: z.looseObject({ term, by: memberId, trigger, atMs: z.number(), noticedMs: z.number() }).nullable(),
+  standby: standby.nullable().optional(),
   rule: z
     .looseObject({
       ...ackRule,

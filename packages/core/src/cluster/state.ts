@@ -2,6 +2,7 @@ import type { Lsn } from './lsn.ts';
 import type { MemberId, MemberSpec } from './member.ts';
 import type { Rule } from './rule.ts';
 import type { ServerReport } from './server-report.ts';
+import type { SourceReport, StandbyOf } from './standby.ts';
 
 /** Why a term was raised. */
 export const TRIGGERS = [
@@ -15,6 +16,10 @@ export const TRIGGERS = [
   'switchover',
   'operator',
   'election-stalled',
+  // Of a standby cluster: its leader was replaced; it was promoted; it was made of a cluster that took writes.
+  'standby-leader-lost',
+  'promotion',
+  'demotion',
 ] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 
@@ -76,6 +81,8 @@ export interface ClusterState {
   /** PostgreSQL's system identifier in decimal; null until the first member was made. */
   readonly systemId: string | null;
   readonly proposal: Proposal | null;
+  /** Of a standby cluster: the source. Its rule names the standby leader as the primary, and nobody takes writes. Not there, or null: an ordinary cluster. */
+  readonly standby?: StandbyOf | null | undefined;
   readonly rule: Rule | null;
   readonly members: Readonly<Record<MemberId, MemberSpec>>;
   readonly intent: Intent | null;
@@ -130,6 +137,8 @@ export interface MemberReport {
   readonly openLsn?: Lsn | null;
   /** The primary of this postmaster's life has seen `acks` of its cohort flush all that was there when it opened: its old commits cannot be lost any more. */
   readonly openTerm: number | null;
+  /** Of a member of a standby cluster. */
+  readonly source?: SourceReport | null;
   /** Human decisions that this member waits for. */
   readonly alarms: readonly string[];
   /** What a replica sees of the others while it, or another one, does not hear the primary; null or absent: it need not look. */

@@ -1,4 +1,4 @@
-import type { ClusterState, Lsn, MemberId, TimelineHistory } from '../cluster/index.ts';
+import type { ClusterState, Lsn, MemberId, SourceSpec, TimelineHistory } from '../cluster/index.ts';
 
 /** An effect that an agent is to perform. Each is safe to perform twice, and safe to be cut off in the middle. */
 export type Action =
@@ -45,6 +45,24 @@ export type Action =
       readonly port: number;
       readonly fromLsn: Lsn;
       readonly leaderHistory: TimelineHistory;
+    }
+  /** Standby leader: see to its slot there, start if need be, and stream from a server of the source. */
+  | {
+      readonly kind: 'follow-source';
+      readonly host: string;
+      readonly port: number;
+      readonly source: SourceSpec;
+      readonly applicationName: string;
+      readonly slot: string;
+    }
+  /** Standby leader: keep the WAL past the fork aside where there is one, then copy that server of the source anew. What is here is kept until the copy is complete. */
+  | {
+      readonly kind: 'copy-source';
+      readonly host: string;
+      readonly port: number;
+      readonly source: SourceSpec;
+      readonly slot: string;
+      readonly forkLsn: Lsn | null;
     }
   /** Take a copy of the leader of the term, or of a replica that streams under it. */
   | { readonly kind: 'clone'; readonly from: MemberId; readonly host: string; readonly port: number }

@@ -20,7 +20,11 @@ export type AlarmCode =
   | 'repair-failed'
   | 'replica-cannot-start'
   | 'primary-leaving'
-  | 'writes-blocked';
+  | 'writes-blocked'
+  | 'source-unreachable'
+  | 'source-unfit'
+  | 'source-silent'
+  | 'standby-leader-missing';
 
 /** Every alarm of the failover brain. An alarm stands as long as `decide` keeps returning it. */
 export const ALARMS: Readonly<Record<AlarmCode, AlarmText>> = {
@@ -75,6 +79,23 @@ export const ALARMS: Readonly<Record<AlarmCode, AlarmText>> = {
   'writes-blocked': {
     sentence: 'No replica can acknowledge, so commits wait (whenAlone: block).',
     remedy: 'Bring back a replica, add one, or set whenAlone to continue.',
+  },
+  'source-unreachable': {
+    sentence: 'This standby cluster reaches no server of its source, and serves what it has.',
+    remedy:
+      'If the source is lost, fence it and run `understudy promote`; else see to the network between the two. It is tried again by itself.',
+  },
+  'source-unfit': {
+    sentence: 'A server of the source answers, but cannot be followed: why is in the event.',
+    remedy: 'Correct what it names; it is tried again by itself. Nothing was touched.',
+  },
+  'source-silent': {
+    sentence: 'The source answers, but sends the standby leader no WAL, although it still has it.',
+    remedy: 'Read the log of PostgreSQL on the standby leader: what its walreceiver says there is the cause.',
+  },
+  'standby-leader-missing': {
+    sentence: 'The standby leader is gone, and no other member may take its place: the standby cluster does not follow its source.',
+    remedy: 'Bring back a member. Its data is all there.',
   },
 };
 

@@ -33,7 +33,7 @@ export function bootstrap(view: View, nowMs: number): readonly Decision[] {
 }
 
 /** The live member that has data; else the one that claimed the task; else the first by name, or the first live one when that does not come. */
-function chosenMember(view: View, owners: readonly MemberId[], nowMs: number): MemberId | null {
+export function chosenMember(view: View, owners: readonly MemberId[], nowMs: number): MemberId | null {
   const claimer = view.state.proposal?.by;
   if (owners[0] !== undefined) return owners[0];
   const patient = nowMs - Math.max(view.local.startedAtMs, view.local.seen.proposalAtMs) < view.config.electionTimeoutMs;
@@ -44,7 +44,7 @@ function chosenMember(view: View, owners: readonly MemberId[], nowMs: number): M
   return (patient ? able[0] : able.find(id => isLive(view, id, nowMs))) ?? null;
 }
 
-function dataOwners(view: View, nowMs: number): readonly MemberId[] {
+export function dataOwners(view: View, nowMs: number): readonly MemberId[] {
   const owns = (report: MemberReport | null): boolean =>
     report !== null && report.server.kind !== 'absent' && report.systemId !== null && !isForeign(view.state, report);
   return Object.keys(view.state.members)

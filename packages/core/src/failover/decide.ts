@@ -12,6 +12,8 @@ import { release } from './release.ts';
 import { serveReplicaRestart } from './restart-order.ts';
 import { becomePrimary } from './restart.ts';
 import { keepSlots } from './slots.ts';
+import { bootstrapStandby } from './standby/bootstrap.ts';
+import { decideStandby } from './standby/decide.ts';
 import { watchPrimary } from './triggers.ts';
 import type { View } from './view.ts';
 
@@ -30,7 +32,9 @@ export function decide(view: View, nowMs: number): readonly Decision[] {
   if (view.state.paused !== null) return paused(view);
   if (view.state.members[view.self] === undefined) return leave(view, 'It is not a member of this cluster.');
   const rule = view.state.rule;
-  if (rule === null) return view.local.busy ? [] : bootstrap(view, nowMs);
+  const isStandby = view.state.standby != null;
+  if (rule === null) return view.local.busy ? [] : isStandby ? bootstrapStandby(view, nowMs) : bootstrap(view, nowMs);
+  if (isStandby) return decideStandby(view, rule, nowMs);
   const duties = obligations(view, nowMs);
   if (view.local.busy) return duties;
   if (electionUnderWay(view.state)) return [...duties, ...takePartInElection(view, rule, nowMs)];

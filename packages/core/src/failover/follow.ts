@@ -8,7 +8,7 @@ import { copySourceOf, type Source, sourceOf } from './upstream.ts';
 import type { View } from './view.ts';
 
 /** A replica that gets no WAL for this many replica timeouts, from a primary that is well, is cloned anew: what it needs is gone there. */
-const STARVED_TIMEOUTS = 6;
+export const STARVED_TIMEOUTS = 6;
 
 /** So many times a cascading replica asks its upstream for its first copy. */
 const UPSTREAM_COPIES = 2;
@@ -97,7 +97,7 @@ function followElected(view: View, rule: Rule, server: ReplicaServer, nowMs: num
   return followMember(view, rule, source, end, reason);
 }
 
-function followMember(
+export function followMember(
   view: View,
   rule: Rule,
   { id, applicationName }: Pick<Extract<Source, { kind: 'member' }>, 'id' | 'applicationName'>,
@@ -186,13 +186,13 @@ function firstCopy(view: View, rule: Rule, nowMs: number): Decision {
   return clone(view, upstream ?? rule.primary, 'It has no data yet.');
 }
 
-function clone(view: View, from: MemberId, why: string): Decision {
+export function clone(view: View, from: MemberId, why: string): Decision {
   const spec = view.state.members[from];
   const { attempts } = view.local.repair;
   return decision({ kind: 'clone', from, host: spec?.host ?? '', port: spec?.port ?? 0 }, `Clone from ${from}. ${why}`, { attempts });
 }
 
-function repairAlarm(view: View): readonly Decision[] {
+export function repairAlarm(view: View): readonly Decision[] {
   const { attempts } = view.local.repair;
   return attempts >= view.config.repairAttempts ? [alarm('repair-failed', { attempts })] : [];
 }

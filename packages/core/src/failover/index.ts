@@ -11,6 +11,7 @@ export * from './restart-view.ts';
 export * from './rolling-restart.ts';
 export * from './sight.ts';
 export { slotName } from './slots.ts';
+export * from './standby/index.ts';
 export { type AckSet, parseSynchronousNames, synchronousNames } from './synchronous-names.ts';
 export { streamsUnder, upstreamOf } from './upstream.ts';
 export type * from './view.ts';

@@ -52,7 +52,7 @@ function establishedState(state: ClusterState, rule: Rule, promotedAtMs: number,
 }
 
 /** A member that has left the cohort and stopped is taken off the list; then its slots go, too. */
-function removeLeft(view: View, rule: Rule): readonly Decision[] {
+export function removeLeft(view: View, rule: Rule): readonly Decision[] {
   const gone = Object.values(view.state.members).find(
     spec => spec.lifecycle === 'leaving' && spec.id !== rule.primary && hasLeft(view, rule, spec.id),
   );

@@ -1,3 +1,4 @@
+import type { SourceFacts } from './standby/source.ts';
 import type { ClusterState, FailoverConfig, MemberId, MemberReport } from '../cluster/index.ts';
 
 /** A member as this agent sees it. */
@@ -58,6 +59,8 @@ export interface LocalFacts {
   readonly leftoverSlots: readonly string[];
   /** This server's files are those of a plain one already. */
   readonly isReleased: boolean;
+  /** Of a member of a standby cluster: what it has seen of the source; null or absent: it has not looked yet. */
+  readonly source?: SourceFacts | null;
 }
 
 /** Everything that a decision may depend on. Plain data: the same view gives the same decision. */

@@ -5,7 +5,7 @@ import { findLastResort, findUsable, pickReplica } from './pick.ts';
 import type { RouteReason } from './reasons.ts';
 import type { ReplicaState } from './replica.ts';
 import { requirement } from './requirement.ts';
-import type { RoutableServer } from './topology.ts';
+import { type RoutableServer, writesElsewhere } from './topology.ts';
 import type { RouterView } from './view.ts';
 
 /** One statement that needs a server, outside a transaction or at its beginning. */
@@ -35,6 +35,7 @@ export function choose(view: RouterView, request: RouteRequest, session: Session
   if (request.demand === 'primary') return toPrimary(view, 'write');
   if (request.wish === 'primary') return toPrimary(view, 'asked-for-primary');
   const needed = requirement(request.level, session, view, nowMs);
+  if (needed.kind === 'impossible') return { kind: 'error', reason: 'standby-level' };
   if (needed.kind === 'pending') return whenPending(view, request, needed.mark);
   const replica = pickReplica(view, request.level, needed.floor, needed.onlyReplica, nowMs, random);
   if (replica === null) return withoutReplica(view, request, needed.floor, nowMs);
@@ -52,7 +53,7 @@ function toPrimary(view: RouterView, reason: RouteReason): Choice {
     case 'draining':
       return { kind: 'hold', reason: 'primary-draining' };
     case 'absent':
-      return { kind: 'hold', reason: 'primary-absent' };
+      return primary.elsewhere === undefined ? { kind: 'hold', reason: 'primary-absent' } : { kind: 'error', reason: 'standby-cluster' };
     default:
       return primary satisfies never;
   }
@@ -79,7 +80,7 @@ function withoutReplica(view: RouterView, request: RouteRequest, floor: Floor, n
     if (timeoutMs > 0 && request.level.kind !== 'bounded') return { kind: 'wait-replay', floor, timeoutMs, reason: 'replicas-stale' };
     return stale(view, request, 'replicas-stale');
   }
-  if (mayFallBack(view, request)) return toPrimary(view, 'no-replica');
+  if (mayFallBack(view, request) && writesElsewhere(view.topology) === null) return toPrimary(view, 'no-replica');
   const ejected = findLastResort(view, request.level, floor, nowMs);
   return ejected ? { kind: 'replica', replica: ejected, reason: 'last-resort' } : { kind: 'hold', reason: 'no-replica' };
 }
@@ -90,6 +91,7 @@ function patienceMs(view: RouterView, request: RouteRequest): number {
 }
 
 function stale(view: RouterView, request: RouteRequest, reason: RouteReason): Choice {
-  if (view.policy.onStale !== 'error' && mayFallBack(view, request)) return toPrimary(view, reason);
+  const isAlone = writesElsewhere(view.topology) !== null;
+  if (!isAlone && view.policy.onStale !== 'error' && mayFallBack(view, request)) return toPrimary(view, reason);
   return { kind: 'error', reason };
 }

@@ -10,7 +10,9 @@ export type RouteReason =
   | 'floor-unknown'
   | 'primary-unconfirmed'
   | 'primary-draining'
-  | 'primary-absent';
+  | 'primary-absent'
+  | 'standby-cluster'
+  | 'standby-level';
 
 const SENTENCES: Readonly<Record<RouteReason, string>> = {
   write: 'needs the primary',
@@ -24,6 +26,8 @@ const SENTENCES: Readonly<Record<RouteReason, string>> = {
   'primary-unconfirmed': 'waits until the new primary is confirmed by its replicas',
   'primary-draining': 'waits for the switchover to end',
   'primary-absent': 'waits for a primary to be elected',
+  'standby-cluster': 'needs a primary, and this is a standby cluster: its source has it',
+  'standby-level': 'a read that must see the newest commits, and these are made in another cluster: this one is its standby',
 };
 
 export function describeRoute(reason: RouteReason): string {

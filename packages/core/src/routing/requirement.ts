@@ -3,6 +3,7 @@ import type { SessionCausality } from './causality.ts';
 import { type Floor, mergeFloors, NO_FLOOR } from './floors.ts';
 import type { ConsistencyLevel } from './levels.ts';
 import { isCovered, markNow } from './probes.ts';
+import { writesElsewhere } from './topology.ts';
 import type { RouterView } from './view.ts';
 
 /** Brings a session's floor up to date with the answers that have come. */
@@ -31,7 +32,9 @@ function settleReplica(session: SessionCausality, id: MemberId, view: RouterView
 /** What a read needs of a server; `pending`: that is not known before the primary has answered question `mark`. */
 export type Requirement =
   | { readonly kind: 'floor'; readonly floor: Floor; readonly onlyReplica: MemberId | null }
-  | { readonly kind: 'pending'; readonly mark: number };
+  | { readonly kind: 'pending'; readonly mark: number }
+  /** Commits are made in another cluster, and nobody here knows of the newest: this level cannot be kept. */
+  | { readonly kind: 'impossible' };
 
 const ANYTHING: Requirement = { kind: 'floor', floor: NO_FLOOR, onlyReplica: null };
 
@@ -41,6 +44,7 @@ const ANYTHING: Requirement = { kind: 'floor', floor: NO_FLOOR, onlyReplica: nul
  */
 export function requirement(level: ConsistencyLevel, session: SessionCausality, view: RouterView, nowMs: number): Requirement {
   if (level.kind === 'eventual' || level.kind === 'bounded') return ANYTHING;
+  if (writesElsewhere(view.topology) !== null) return { kind: 'impossible' };
   settle(session, view, nowMs);
   const router = view.causality;
   // Others may have written through another primary by now: what this router knows is no bound.

@@ -1,4 +1,13 @@
-import { type ClusterState, type Intent, type MemberId, type MemberReport, parseFollowName, type Rule } from '../cluster/index.ts';
+import {
+  type ClusterState,
+  type Intent,
+  type MemberId,
+  type MemberReport,
+  parseFollowName,
+  type Rule,
+  type StandbyOf,
+  sourceText,
+} from '../cluster/index.ts';
 import type { PrimaryState, RoutableServer, Topology } from './topology.ts';
 
 /** When this router first saw the operator's wish for which it drains, on its own monotonic clock. */
@@ -13,6 +22,7 @@ export interface DrainClock {
  */
 export function topologyOf(state: ClusterState, reports: ReadonlyMap<MemberId, MemberReport>, drain: DrainClock | null): Topology {
   const { rule } = state;
+  if (state.standby) return standbyTopology(state, state.standby, reports);
   if (!rule) return { term: 0, primary: { kind: 'absent', reason: 'the cluster is being created' }, replicas: [], history: [] };
   const leader = reports.get(rule.primary)?.server;
   return {
@@ -21,6 +31,26 @@ export function topologyOf(state: ClusterState, reports: ReadonlyMap<MemberId, M
     replicas: Object.keys(state.members).flatMap(id => replicaOf(state, rule, id, reports.get(id)) ?? []),
     history: leader?.kind === 'primary' && leader.timeline === rule.timeline ? leader.history : [],
   };
+}
+
+/** Nobody takes writes, and all members are replicas; what they show was committed at the source. */
+function standbyTopology(state: ClusterState, { source }: StandbyOf, reports: ReadonlyMap<MemberId, MemberReport>): Topology {
+  const elsewhere = sourceText(source);
+  const reason = `this is a standby cluster, and writes are taken by its source (${elsewhere})`;
+  return {
+    term: state.rule?.term ?? 0,
+    primary: { kind: 'absent', reason, elsewhere },
+    replicas: Object.keys(state.members).flatMap(id => standbyReplicaOf(state, id, reports.get(id)) ?? []),
+    history: [],
+  };
+}
+
+/** One that is cut off from the source goes on serving what it has: how far it is behind is told, and whoever sets a bound is not sent there. */
+function standbyReplicaOf(state: ClusterState, id: MemberId, report: MemberReport | undefined): RoutableServer | null {
+  const server = report?.server;
+  if (server?.kind !== 'replica' || server.replayPaused) return null;
+  if (state.members[id]?.lifecycle !== 'member' || report?.systemId !== state.systemId) return null;
+  return routable(state, id, server.timeline);
 }
 
 /** The wish for which transactions on the primary are to end: it is to go, or to be restarted. */

@@ -25,9 +25,20 @@ export type PrimaryState =
   | { readonly kind: 'draining'; readonly server: RoutableServer; readonly drainUntilMs: number }
   /**
    * `last`: who was it before, where nobody but the servers themselves can be asked. `next`: the elected replica that is being promoted; it may be
-   * connected to ahead of time, and asked nothing.
+   * connected to ahead of time, and asked nothing. `elsewhere`: this is a standby cluster, and writes are taken by the one at these addresses.
    */
-  | { readonly kind: 'absent'; readonly reason: string; readonly last?: RoutableServer; readonly next?: RoutableServer };
+  | {
+      readonly kind: 'absent';
+      readonly reason: string;
+      readonly last?: RoutableServer;
+      readonly next?: RoutableServer;
+      readonly elsewhere?: string;
+    };
+
+/** Where writes are taken that this cluster cannot take, since it is a standby; null for any other cluster. */
+export function writesElsewhere({ primary }: Topology): string | null {
+  return primary.kind === 'absent' ? (primary.elsewhere ?? null) : null;
+}
 
 /** What a router knows of the cluster. A new value replaces the old one whole; nothing in it is ever changed in place. */
 export interface Topology {

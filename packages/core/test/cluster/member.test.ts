@@ -21,7 +21,7 @@ test('the name of a cascading replica tells its upstream too, and is no stream n
   fc.assert(
     fc.property(memberId, fc.nat({ max: 999_999_999_999_999 }), memberId, (id, term, upstream) => {
       const name = cascadeName(id, term, upstream);
-      expect(parseFollowName(name)).toEqual({ id, term, upstream });
+      expect(parseFollowName(name)).toEqual({ id, term, upstream: { member: upstream } });
       expect(parseFollowName(streamName(id, term))).toEqual({ id, term, upstream: null });
       expect(parseStreamName(name)).toBeNull();
       expect(name.length).toBeLessThanOrEqual(63);

@@ -205,3 +205,30 @@ describe('a delayed replica', () => {
     expect(route(viewOf([delayed, replicaAt('n2', 50n, NOW)]), { level })).toMatchObject({ replica: { server: { id: 'n2' } } });
   });
 });
+
+describe('in a standby cluster', () => {
+  const elsewhere: PrimaryState = { kind: 'absent', reason: 'a standby', elsewhere: 'a.test:5432' };
+  const standby = (...replicas: Parameters<typeof viewOf>[0]) => viewOf(replicas, { primary: elsewhere });
+
+  it('what needs the primary is refused at once, since none is waited for', () => {
+    expect(route(standby(), { demand: 'primary' })).toEqual({ kind: 'error', reason: 'standby-cluster' });
+    expect(route(standby(replicaAt('n2', 50n, NOW)), { wish: 'primary', level: EVENTUAL })).toEqual({
+      kind: 'error',
+      reason: 'standby-cluster',
+    });
+  });
+
+  it.each([STRONG, SESSION])('a read at level %j is refused, however fresh a replica may be', level => {
+    expect(route(standby(replicaAt('n2', 50n, NOW)), { level })).toEqual({ kind: 'error', reason: 'standby-level' });
+  });
+
+  it('a read that promises less goes to a replica, and never waits for a primary', () => {
+    const view = standby(replicaAt('n2', 50n, NOW));
+    expect(route(view, { level: EVENTUAL })).toMatchObject({ kind: 'replica' });
+    expect(route(view, { level: { kind: 'bounded', maxLagMs: 1000 } })).toMatchObject({ kind: 'replica' });
+    const late = replicaAt('n2', 50n, NOW);
+    late.lagMs = 5000;
+    expect(route(standby(late), { level: { kind: 'bounded', maxLagMs: 1000 } })).toEqual({ kind: 'error', reason: 'replicas-stale' });
+    expect(route(standby(), { level: EVENTUAL })).toEqual({ kind: 'hold', reason: 'no-replica' });
+  });
+});

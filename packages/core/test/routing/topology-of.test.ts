@@ -186,3 +186,20 @@ describe('while an election is under way', () => {
     expect(ids(topology({ state: { proposal, rule: { ...RULE, established: false } } }))).toEqual([]);
   });
 });
+
+describe('a standby cluster', () => {
+  const standby = { source: { hosts: [{ host: 'a.test', port: 5432 }], user: null, tls: null }, sinceMs: 0 };
+  const state = { standby, rule: { ...RULE, cohort: [], acks: 0 } };
+  const fed = (id: MemberId) => report(id, replica({ followsAs: `${id}_t7_from_n1` }));
+
+  test('has no primary, says where it is, and reads on all members, the leader among them', () => {
+    const known = topology({ state, reports: { n1: report('n1', replica()), n2: fed('n2'), n3: fed('n3') } });
+    expect(known.primary).toMatchObject({ kind: 'absent', elsewhere: 'a.test:5432' });
+    expect(ids(known)).toEqual(['n1', 'n2', 'n3']);
+  });
+
+  test('reads on no server that still is a primary, or holds another cluster, or was paused', () => {
+    const reports = { n1: OPEN, n2: report('n2', replica(), { systemId: '43' }), n3: report('n3', replica({ replayPaused: true })) };
+    expect(ids(topology({ state, reports }))).toEqual([]);
+  });
+});

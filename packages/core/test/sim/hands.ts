@@ -154,6 +154,9 @@ export class Hands {
       case 'release':
       case 'end-release':
       case 'alarm':
+      // There is no other cluster in this world.
+      case 'follow-source':
+      case 'copy-source':
         return;
       default:
         return action satisfies never;

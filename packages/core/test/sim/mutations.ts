@@ -1,4 +1,4 @@
-import type { MemberReport, ServerReport, Sight, WalPosition } from '../../src/cluster/index.ts';
+import type { ClusterState, MemberReport, ServerReport, Sight, WalPosition } from '../../src/cluster/index.ts';
 import { parseFollowName, streamName } from '../../src/cluster/index.ts';
 import type { Decision, View } from '../../src/failover/index.ts';
 import { electionUnderWay } from '../../src/failover/index.ts';
@@ -41,6 +41,11 @@ export class Mutation {
   }
 
   halfClone(_postgres: SimPostgres, _source: SimPostgres): void {}
+
+  /** The state with which a standby cluster becomes one that takes writes. */
+  promotion(state: ClusterState): ClusterState {
+    return state;
+  }
 }
 
 const withRule = (view: View, change: Partial<NonNullable<View['state']['rule']>>): View =>
@@ -252,6 +257,11 @@ export class HandsOverAgain extends Mutation {
       record.trigger === 'primary-unheard' ? { ...record, trigger: 'operator' as const } : record,
     );
     return { ...view, state: { ...view.state, history } };
+/** A promoted cluster takes each of its members for one that holds all that the standby leader has received. */
+export class AnyMemberHoldsAll extends Mutation {
+  override promotion(state: ClusterState): ClusterState {
+    const cohort = Object.keys(state.members).filter(id => id !== state.rule!.primary);
+    return { ...state, rule: { ...state.rule!, cohort, acks: cohort.length } };
   }
 }
 

@@ -13,7 +13,7 @@ export class Story {
 
   constructor(options: Partial<WorldOptions> & { readonly durability?: Durability } = {}) {
     this.world = new World({ seed: 7, members: 3, durability: QUORUM, fromScratch: false, ...options });
-    if (!options.fromScratch) this.heals(5000);
+    if (!options.fromScratch && !options.standby) this.heals(5000);
   }
 
   get state(): ClusterState {

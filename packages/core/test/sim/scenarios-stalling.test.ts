@@ -183,7 +183,8 @@ describe('what stalls or strikes without need elsewhere', () => {
 
   it('25. hijacked superuser probes and open control ports cannot be replayed here: the brain opens no connection, reads no clock and draws no lots', () => {
     const folder = new URL('../../src/failover/', import.meta.url);
-    const sources = readdirSync(folder).map(name => readFileSync(new URL(name, folder), 'utf8'));
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
+    const sources = names.map(name => readFileSync(new URL(name, folder), 'utf8'));
     expect(sources.length).toBeGreaterThan(10);
     for (const source of sources) expect(source).not.toMatch(/from 'node:|\bDate\b|Math\.random|setTimeout|Promise<|process\.|fetch\(/);
   });

@@ -1,6 +1,6 @@
 import type { ClusterState, Durability, FailoverConfig, MemberId, MemberSpec, Rule } from '../../src/cluster/index.ts';
 import { DEFAULT_FAILOVER, isSynchronous } from '../../src/cluster/index.ts';
-import { countedByZone, decide, synchronousNames, upstreamOf } from '../../src/failover/index.ts';
+import { countedByZone, decide, promotedState, synchronousNames, upstreamOf } from '../../src/failover/index.ts';
 import { SimAgent } from './agent.ts';
 import { Checks } from './checks.ts';
 import { EventQueue } from './events.ts';
@@ -11,7 +11,7 @@ import { SimPostgres } from './postgres.ts';
 import { Random } from './random.ts';
 import { SimStore, type StoredReport } from './store.ts';
 import { keepConnecting } from './streaming.ts';
-import { append } from './wal.ts';
+import { append, type WalRecord } from './wal.ts';
 import { SimWriters } from './writers.ts';
 
 export interface WorldOptions {
@@ -24,6 +24,8 @@ export interface WorldOptions {
   readonly mutation?: Mutation;
   readonly trace?: boolean;
   readonly registered?: number;
+  /** It begins as a standby cluster whose leader has received more than the others; what that holds was acknowledged by the source. */
+  readonly standby?: true;
 }
 
 /** A whole cluster in virtual time. */
@@ -67,7 +69,8 @@ export class World {
       this.agents.set(id, new SimAgent(this, server));
       keepConnecting(this, server);
     }
-    if (!options.fromScratch) this.#ready(ids, options.durability);
+    if (options.standby) this.#readyAsStandby(ids);
+    else if (!options.fromScratch) this.#ready(ids, options.durability);
     for (const agent of this.agents.values()) agent.start();
     this.writers = new SimWriters(this);
   }
@@ -104,6 +107,31 @@ export class World {
     first.namesText = synchronousNames(rule, 1);
     const proposal = { term: 1, by: primary, trigger: 'bootstrap', atMs: 0, noticedMs: 0 } as const;
     this.store.state = { ...this.store.state, systemId: 'sys', rule, proposal };
+  }
+
+  /** n1 leads, and has received what nobody else has yet. */
+  #readyAsStandby(ids: readonly MemberId[]): void {
+    const [leader] = ids as [MemberId, ...MemberId[]];
+    const wal: WalRecord[] = [];
+    for (let i = 0; i < 8; i++) append(wal, 1, 'write');
+    ids.forEach((id, i) => {
+      const server = this.servers.get(id)!;
+      server.initialise('sys');
+      server.wal = wal.slice(0, Math.max(1, wal.length - 2 * i));
+      server.flushed = server.wal.length;
+      server.cleanShutdown = false;
+      this.agents.get(id)!.durablePromise = 1;
+    });
+    this.checks.acknowledged = [...wal];
+    const rule: Rule = { term: 1, primary: leader, cohort: [], acks: 0, timeline: 1, established: true, before: [] };
+    const proposal = { term: 1, by: leader, trigger: 'bootstrap', atMs: 0, noticedMs: 0 } as const;
+    const source = { hosts: [{ host: 'elsewhere', port: 5432 }], user: null, tls: null };
+    this.store.state = { ...this.store.state, systemId: 'sys', rule, proposal, standby: { source, sinceMs: 0 } };
+  }
+
+  /** An operator promotes the standby cluster. */
+  promote(): void {
+    this.store.change(state => this.mutation.promotion(promotedState(state, new Map(), 0)));
   }
 
   trace(who: string, what: string): void {

@@ -34,7 +34,9 @@ export function MemberCard({ rect, member, status }: MemberCardProps): JSX.Eleme
             {member.id}
           </button>
         </h3>
-        <span class="role">{leads ? 'primary' : member.role === 'none' ? 'no role' : member.role}</span>
+        <span class="role">
+          {leads ? 'primary' : member.standbyLeader ? 'standby leader' : member.role === 'none' ? 'no role' : member.role}
+        </span>
         <span class="state">{member.state}</span>
       </header>
       <dl class="rows">{leads ? <PrimaryRows member={member} status={status} /> : <ReplicaRows member={member} />}</dl>

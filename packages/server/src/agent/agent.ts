@@ -22,6 +22,7 @@ import type { PromiseFile } from './promise-file.ts';
 import type { PromotionNote } from './promotion-note.ts';
 import { requireSystemId } from './repair.ts';
 import { RestartFacts } from './restart-facts.ts';
+import { SourceWatch } from './source-watch.ts';
 import { type Pace, ServerWatcher } from './watcher.ts';
 
 /** While something is being waited for (an election, a promotion, a barrier), the server is looked at this often. */
@@ -59,6 +60,7 @@ export class Agent {
   readonly #housekeeping: Housekeeping;
   readonly #restart: RestartFacts;
   readonly #lookout: Lookout;
+  readonly #source: SourceWatch;
   readonly #heard = new Map<MemberId, HeardMember>();
   #versioned: VersionedState | null = null;
   #storeHeardAtMs = monotonicMs();
@@ -85,6 +87,7 @@ export class Agent {
     this.#housekeeping = new Housekeeping(ports.server, monotonicMs);
     this.#restart = new RestartFacts(ports.server, ports.programs, monotonicMs);
     this.#lookout = new Lookout(options.failover, () => this.#nudge());
+    this.#source = new SourceWatch(options.member, ports.server, monotonicMs, () => this.#nudge(), log);
     this.#performer = new Performer({
       member: options.member,
       server: ports.server,
@@ -206,6 +209,8 @@ export class Agent {
     this.#tell(report, now);
     if (report.server.kind === 'primary' || report.server.kind === 'replica')
       this.#restart.lookIfDue().catch((error: Error) => log(`what a restart would change: ${error.message}`));
+    if (this.#versioned) this.#source.round(this.#versioned.state, report.server);
+    this.#facts.noteSource(this.#source.facts);
     const view = this.#view();
     if (!view) return;
     this.#lookout.watch(lookoutFor(view, this.#facts.primarySilentMs(now), now).map(id => view.state.members[id]!));
@@ -317,6 +322,7 @@ export class Agent {
   #ownReport(): MemberReport | null {
     const server = this.#watcher.report();
     if (!server) return null;
+    const sourceReport = this.#source.reportWith(server);
     return {
       id: this.#options.member,
       sequence: this.#sequence + 1,
@@ -330,6 +336,7 @@ export class Agent {
       ...this.#restart.report,
       openTerm: server.kind === 'primary' ? this.#facts.openTerm : null,
       openLsn: server.kind === 'primary' ? this.#facts.openLsn : null,
+      ...(sourceReport === null ? {} : { source: sourceReport }),
       alarms: this.#alarms,
       sight: this.#lookout.sight(this.#facts.primarySilentMs(monotonicMs())),
       unansweredMs: Math.round(monotonicMs() - this.#storeHeardAtMs),
@@ -399,7 +406,7 @@ export class Agent {
     const state = this.#versioned?.state;
     const server = this.#watcher.report();
     const leads = state?.rule?.primary === member;
-    const opening = leads && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
+    const opening = leads && !state?.standby && (!state?.rule?.established || this.#facts.openTerm !== state.rule.term);
     const changing = leads && monotonicMs() - this.#activeAtMs < ACTIVE_MS;
     // A delayed replica may take its whole delay to become certain, and nobody waits for it.
     const isDelayed = this.#options.applyDelayMs > 0;
@@ -444,6 +451,8 @@ function signatureOf(report: MemberReport): string {
     installedVersion,
     sight?.reached.join(),
     sight?.lost.join(),
+    report.source?.servers.map(({ host, port, role }) => `${host}:${port} ${role}`).join(),
+    report.source?.endsWithShutdown,
   ];
   if (server.kind === 'replica') {
     const { walEnd, receiver, followsAs, replayPaused, timeline } = server;

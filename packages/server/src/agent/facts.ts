@@ -1,5 +1,5 @@
 import { type ClusterState, type Lsn, type MemberId, type MemberReport, parseFollowName, parseStreamName } from '@understudy/core/cluster';
-import { isHoldingBack, leadingServer, type LocalFacts, type RepairFault, streamsUnder } from '@understudy/core/failover';
+import { isHoldingBack, leadingServer, type LocalFacts, type RepairFault, type SourceFacts, streamsUnder } from '@understudy/core/failover';
 import type { Observation } from '../postgres/index.ts';
 
 /** A member that streams or leads needs no repair: what failed before is over. */
@@ -36,6 +36,7 @@ export class FactKeeper {
   #leftoverSlots: readonly string[] = [];
   #isReleased = false;
   #repair = NO_REPAIR;
+  #source: SourceFacts | null = null;
   #drainedIntent: string | null = null;
 
   constructor(self: MemberId, nowMs: number) {
@@ -71,11 +72,24 @@ export class FactKeeper {
     const rule = this.#state?.rule;
     if (!rule) return;
     if (report.id === this.#state?.members[this.#self]?.follows && streamsUnder(report, rule.term)) this.#upstreamAtMs = nowMs;
+    if (this.#state?.standby) return this.#noteStandby(report, rule.primary, nowMs);
     const leading = leadingServer(report, rule);
     if (!leading) return;
     this.#leadingAtMs = nowMs;
     const known = this.#primaryFlush;
     if (known?.term !== rule.term || leading.flushLsn > known.lsn) this.#primaryFlush = { term: rule.term, lsn: leading.flushLsn };
+  }
+
+  /** In a standby cluster a leader does its work while it runs as a replica, and it matters of each whether anything reaches it. */
+  #noteStandby({ id, server }: MemberReport, leader: MemberId, nowMs: number): void {
+    if (server.kind !== 'replica') return;
+    if (id === leader) this.#leadingAtMs = nowMs;
+    if (server.receiver?.streaming) this.#streamedAtMs[id] = nowMs;
+  }
+
+  /** A look at the source of a standby cluster. */
+  noteSource(facts: SourceFacts | null): void {
+    this.#source = facts;
   }
 
   /** A look at the own running server. */
@@ -180,6 +194,7 @@ export class FactKeeper {
       slots: this.#slots,
       leftoverSlots: this.#leftoverSlots,
       isReleased: this.#isReleased,
+      source: this.#source,
     };
   }
 }

@@ -1,9 +1,9 @@
 import { type Operation, parseStreamName } from '@understudy/core/cluster';
 import type { Action, Decision } from '@understudy/core/failover';
-import { initialize, PostgresError, type StartAs, type Upstream } from '../postgres/index.ts';
+import { ensureSlot, initialize, PostgresError, type StartAs, sourceEndpoint, type Upstream, withConnection } from '../postgres/index.ts';
 import type { PerformerContext } from './context.ts';
 import { toSynchronousNames } from './names.ts';
-import { rejoin, takeClone } from './repair.ts';
+import { copySource, rejoin, replaceByClone } from './repair.ts';
 import { requireSurvival } from './survival.ts';
 
 const SETTINGS_DEADLINE_MS = 3000;
@@ -134,7 +134,7 @@ export class Performer {
     if (isRepair(action)) facts.noteRepair('failed', now());
     const detail = error instanceof PostgresError && error.detail ? `: ${error.detail.trim().split('\n').slice(-3).join(' | ')}` : '';
     const message = `${member}: ${action.kind} failed: ${(error as Error).message}${detail}`;
-    say(action.kind === 'clone' ? 'clone-failed' : 'decision', message, { failed: action.kind });
+    say(action.kind === 'clone' || action.kind === 'copy-source' ? 'clone-failed' : 'decision', message, { failed: action.kind });
   }
 
   async #do(action: ServerAction, reason: string, inputs: Decision['inputs'], signal: AbortSignal): Promise<void> {
@@ -172,7 +172,15 @@ export class Performer {
         await server.stop(action.deadlineMs);
         return;
       case 'clone':
-        await takeClone(this.#context, action, signal, operation => this.#progress(operation));
+        await replaceByClone(this.#context, action, signal, operation => this.#progress(operation));
+        facts.noteRepair('done', this.#context.now());
+        return;
+      case 'follow-source':
+        await this.#followSource(action);
+        say('source-changed', reason, inputs);
+        return;
+      case 'copy-source':
+        await copySource(this.#context, action, signal, operation => this.#progress(operation));
         facts.noteRepair('done', this.#context.now());
         return;
       case 'rejoin':
@@ -295,8 +303,19 @@ export class Performer {
   }
 
   async #follow(action: Extract<Action, { kind: 'follow' }>): Promise<void> {
-    const { server } = this.#context;
     const upstream: Upstream = { host: action.host, port: action.port, applicationName: action.applicationName, slotName: action.slot };
+    await this.#streamFrom(upstream);
+  }
+
+  /** The slot is made first: from then on the source keeps what comes after this moment. */
+  async #followSource({ host, port, source, applicationName, slot }: Extract<Action, { kind: 'follow-source' }>): Promise<void> {
+    const endpoint = sourceEndpoint(this.#context.server.spec, source, { host, port });
+    await withConnection(endpoint, { deadlineMs: SETTINGS_DEADLINE_MS }, connection => ensureSlot(connection, slot));
+    await this.#streamFrom({ host, port, applicationName, slotName: slot, source });
+  }
+
+  async #streamFrom(upstream: Upstream): Promise<void> {
+    const { server } = this.#context;
     if (server.pid === null) await this.#start({ role: 'replica', upstream });
     else await server.follow(upstream, SETTINGS_DEADLINE_MS);
   }
@@ -313,6 +332,7 @@ function operationOf(action: LocalAction): Operation {
     case 'promote':
       return { kind: 'promoting' };
     case 'clone':
+    case 'copy-source':
       return { kind: 'cloning', bytesDone: 0, bytesTotal: null };
     case 'rejoin':
       return { kind: 'rewinding' };
@@ -325,6 +345,8 @@ function operationOf(action: LocalAction): Operation {
   }
 }
 
+const REPAIRS: ReadonlySet<Action['kind']> = new Set(['clone', 'copy-source', 'rejoin', 'follow', 'start-isolated']);
+
 function isRepair(action: Action): boolean {
-  return action.kind === 'clone' || action.kind === 'rejoin' || action.kind === 'follow' || action.kind === 'start-isolated';
+  return REPAIRS.has(action.kind);
 }

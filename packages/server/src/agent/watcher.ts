@@ -225,5 +225,6 @@ function reportOf(seen: Observation): ServerReport {
     };
   }
   const { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs } = seen;
-  return { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs };
+  const { followsAt = null, replayedCommitAtMs = null } = seen;
+  return { kind, timeline, history, receiveLsn, replayLsn, walEnd, receiver, replayPaused, followsAs, followsAt, replayedCommitAtMs };
 }

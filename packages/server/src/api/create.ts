@@ -130,7 +130,10 @@ function publicStatus(status: StatusDocument): StatusDocument {
   return { ...status, endpoints: { ...status.endpoints, router: withoutPassword(status.endpoints.router) } };
 }
 
-function plannedRequest(member: string | null, { kind, acceptDataLoss, all, to, applyDelayMs, follows }: PlanQuery): OperationRequest {
+function plannedRequest(
+  member: string | null,
+  { kind, acceptDataLoss, all, to, applyDelayMs, follows, split, standbyOf }: PlanQuery,
+): OperationRequest {
   switch (kind) {
     case 'switchover':
       return { kind, to: member };
@@ -144,6 +147,11 @@ function plannedRequest(member: string | null, { kind, acceptDataLoss, all, to, 
     case 'move':
       if (member === null || to === undefined) throw new UnderstudyError('bad-request', { why: 'member or to is missing' });
       return { kind, from: member, to };
+    case 'promote':
+      return { kind, acceptDataLoss: acceptDataLoss === 'true', split: split === 'true' };
+    case 'demote':
+      if (standbyOf === undefined) throw new UnderstudyError('bad-request', { why: 'standbyOf is missing' });
+      return { kind, standbyOf };
     case 'add-replica':
       return { kind, applyDelayMs, follows: follows ?? null };
     case 'pause':

@@ -1,5 +1,5 @@
 import type { ClusterEvent, ClusterState, MemberId, UnderstudyError } from '@understudy/core/cluster';
-import type { RestartStep } from '@understudy/core/failover';
+import type { PromotionVerdict, PromotionWish, RestartStep } from '@understudy/core/failover';
 import type { StatementSample, Topology } from '@understudy/core/routing';
 import type { StatusDocument, StatusSample, TourChapter, TourDocument } from './types.ts';
 
@@ -16,6 +16,10 @@ export type OperationRequest =
   | { readonly kind: 'move'; readonly from: MemberId; readonly to: MemberId }
   /** All servers go on without Understudy. */
   | { readonly kind: 'release' }
+  /** Makes a standby cluster take writes. */
+  | ({ readonly kind: 'promote' } & PromotionWish)
+  /** Makes the cluster the standby of another one, at that connection string. */
+  | { readonly kind: 'demote'; readonly standbyOf: string }
   | { readonly kind: 'shutdown' };
 
 /** Servers that are to be started anew, one after the other. */
@@ -55,6 +59,10 @@ export interface ClusterFacade {
   restartSteps(request: RestartRequest): readonly RestartStep[];
   /** Why the cluster cannot be released now; null when it can. */
   releaseRefusal(): UnderstudyError | null;
+  /** What a promotion would do now. Throws UnderstudyError. */
+  promotion(wish: PromotionWish): Extract<PromotionVerdict, { kind: 'ready' }>;
+  /** What would be refused of a demotion, the source's own answer apart. Throws UnderstudyError. */
+  checkDemotion(standbyOf: string): void;
   /** Whether `add-replica` makes a member on this machine, or a person starts it on another. */
   readonly newMembers: 'here' | 'elsewhere';
   readonly tour: TourDoor;

@@ -15,6 +15,9 @@ const TRIGGERS: Readonly<Record<Trigger, true>> = {
   switchover: true,
   operator: true,
   'election-stalled': true,
+  'standby-leader-lost': true,
+  promotion: true,
+  demotion: true,
 };
 
 export const PHASES = ['detect', 'elect', 'promote', 'establish'] as const;

@@ -14,6 +14,8 @@ export const HEALTH_CHECKS = {
   quorum: 'synchronous',
   asynchronous: 'asynchronous',
   async: 'asynchronous',
+  'standby-leader': 'standby-leader',
+  standby_leader: 'standby-leader',
   health: 'health',
   readiness: 'readiness',
   liveness: 'liveness',
@@ -56,6 +58,8 @@ function satisfies(
       return open;
     case 'replica':
       return replica;
+    case 'standby-leader':
+      return member.standbyLeader === true;
     case 'read-only':
     case 'readiness':
       return open || replica;

@@ -19,6 +19,20 @@ export const METRICS = {
   alarms: { type: 'gauge', labels: [], help: 'Human decisions that are waited for.' },
   events_total: { type: 'counter', labels: ['kind'], help: 'Events by kind; the catalogue of kinds is docs/events.md.' },
 
+  standby: { type: 'gauge', labels: [], help: '1 while the cluster is a standby of another one, and takes no writes.' },
+  standby_leader: { type: 'gauge', labels: ['member'], help: '1 for the member that streams from the source of a standby cluster.' },
+  standby_streaming: { type: 'gauge', labels: [], help: '1 while the standby leader streams from the source.' },
+  standby_lag_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'WAL that the source was last seen to have and the standby leader has not replayed.',
+  },
+  standby_source_seen_seconds: { type: 'gauge', labels: [], help: 'How long ago a server of the source last answered.' },
+  standby_last_commit_timestamp_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'When the last transaction that the standby leader has replayed was committed at the source.',
+  },
   member_up: { type: 'gauge', labels: ['member'], help: '1 while PostgreSQL of the member runs and answers.' },
   member_role: { type: 'gauge', labels: ['member', 'role'], help: '1 for the role that the member has.' },
   member_timeline: { type: 'gauge', labels: ['member'], help: "PostgreSQL's timeline." },

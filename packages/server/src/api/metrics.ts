@@ -39,6 +39,17 @@ function clusterMetrics(to: Exposition, status: StatusDocument, version: string)
   to.set('protected', {}, Number(status.durability.protected));
   to.set('acks', {}, status.durability.acks);
   to.set('alarms', {}, status.alarms.length);
+  standbyMetrics(to, status);
+}
+
+function standbyMetrics(to: Exposition, { standby, members }: StatusDocument): void {
+  to.set('standby', {}, Number(standby !== undefined));
+  if (!standby) return;
+  for (const { id, standbyLeader } of members) to.set('standby_leader', { member: id }, Number(standbyLeader === true));
+  to.set('standby_streaming', {}, Number(standby.streamsFrom !== null));
+  if (standby.lagBytes !== null) to.set('standby_lag_bytes', {}, standby.lagBytes);
+  if (standby.sourceSeenMs !== null) to.set('standby_source_seen_seconds', {}, standby.sourceSeenMs / 1000);
+  if (standby.lastCommitAtMs !== null) to.set('standby_last_commit_timestamp_seconds', {}, standby.lastCommitAtMs / 1000);
 }
 
 function memberMetrics(to: Exposition, status: StatusDocument): void {

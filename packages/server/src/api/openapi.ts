@@ -89,6 +89,7 @@ const HEALTH_SUMMARIES: Readonly<Record<(typeof HEALTH_CHECKS)[keyof typeof HEAL
   'read-only': 'Is there a member that answers reads?',
   synchronous: 'Is there a replica whose acknowledgement counts?',
   asynchronous: 'Is there a replica whose acknowledgement does not count?',
+  'standby-leader': 'Is there a running standby leader, that of a standby cluster?',
   health: 'Does PostgreSQL run?',
   readiness: 'Is there an open primary or a replica within the lag?',
   liveness: 'Does the supervisor answer?',
@@ -162,6 +163,8 @@ function operationPaths(): Json {
   const id = { name: 'id', in: 'path', required: true, schema: { type: 'string' } };
   return {
     '/switchover': { post: operation('Make another member the primary, as planned.', schemas.switchoverBody) },
+    '/promote': { post: operation('Make a standby cluster take writes.', schemas.promotionBody) },
+    '/demote': { post: operation('Make the cluster the standby of another one.', schemas.demotionBody) },
     '/failover': { post: operation('Promote a replica now.', schemas.failoverBody) },
     '/replicas': { post: operation('Add a replica.', schemas.additionBody, 201) },
     '/replicas/{id}': { delete: { ...operation('Remove a replica and its data.', schemas.plainBody), parameters: [id] } },

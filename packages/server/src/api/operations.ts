@@ -4,7 +4,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import type { ClusterFacade, OperationRequest, RestartRequest } from './facade.ts';
 import { refuseCrossSite, requireToken } from './guard.ts';
-import { additionBody, failoverBody, moveBody, plainBody, restartBody, switchoverBody } from './schemas.ts';
+import { additionBody, demotionBody, failoverBody, moveBody, plainBody, promotionBody, restartBody, switchoverBody } from './schemas.ts';
 
 /** Bodies are a name and a number or two. */
 const BODY_LIMIT_BYTES = 16 * 1024;
@@ -39,6 +39,14 @@ export function addOperations(app: Hono, facade: ClusterFacade): void {
   app.delete('/replicas/:id', ...guards, async c => {
     const { timeoutMs } = await bodyOf(c, plainBody);
     return await perform(c, { kind: 'remove-replica', id: existing(facade, c.req.param('id'))! }, timeoutMs);
+  });
+  app.post('/promote', ...guards, async c => {
+    const { acceptDataLoss = false, split = false, timeoutMs } = await bodyOf(c, promotionBody);
+    return await perform(c, { kind: 'promote', acceptDataLoss, split }, timeoutMs);
+  });
+  app.post('/demote', ...guards, async c => {
+    const { standbyOf, timeoutMs } = await bodyOf(c, demotionBody);
+    return await perform(c, { kind: 'demote', standbyOf }, timeoutMs);
   });
   app.post('/restart', ...guards, async c => {
     const { member, all, timeoutMs } = await bodyOf(c, restartBody);

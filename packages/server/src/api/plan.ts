@@ -1,8 +1,12 @@
 import { formatDuration, type MemberId, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
 import { errorAnswer } from './errors.ts';
-import type { RestartStep } from '@understudy/core/failover';
+import type { PromotionWish, RestartStep } from '@understudy/core/failover';
+import { gapSentence, lossSentences } from './promotion-words.ts';
 import type { ClusterFacade, OperationRequest } from './facade.ts';
 import type { MemberStatus, PlanAnswer, StatusDocument } from './types.ts';
+
+/** What a cluster without a primary refuses. */
+export const ABOUT_A_PRIMARY: ReadonlySet<OperationRequest['kind']> = new Set(['switchover', 'failover', 'restart', 'upgrade', 'move']);
 
 /**
  * What the operation would do to the cluster as it is now, and why it would be refused. Touches nothing.
@@ -18,7 +22,7 @@ export function planOperation(facade: PlanSources, request: OperationRequest): P
   }
 }
 
-type PlanSources = Pick<ClusterFacade, 'status' | 'newMembers' | 'restartSteps' | 'releaseRefusal'>;
+type PlanSources = Pick<ClusterFacade, 'status' | 'newMembers' | 'restartSteps' | 'releaseRefusal' | 'promotion' | 'checkDemotion'>;
 
 interface Planned {
   readonly member: MemberId | null;
@@ -27,6 +31,8 @@ interface Planned {
 
 function planned(facade: PlanSources, request: OperationRequest): Planned {
   const status = facade.status();
+  if (status.standby && ABOUT_A_PRIMARY.has(request.kind))
+    throw new UnderstudyError('standby-cluster', { source: status.standby.source, what: request.kind });
   switch (request.kind) {
     case 'switchover':
       return planSwitchover(status, request.to);
@@ -47,6 +53,10 @@ function planned(facade: PlanSources, request: OperationRequest): Planned {
       return planMove(facade, request.from, request.to);
     case 'release':
       return planRelease(facade);
+    case 'promote':
+      return planPromotion(facade, request);
+    case 'demote':
+      return planDemotion(facade, request.standbyOf);
     case 'shutdown':
       return { member: null, steps: planShutdown(status) };
     default:
@@ -188,6 +198,35 @@ function planRelease(facade: PlanSources): Planned {
         : [`Those of ${others.join(', ')} become those of plain replicas, which stream on from where they do now.`]),
       'No server is restarted. Nobody takes over any more when the primary fails.',
       'The services of the members end; proxies have nobody to ask any more and hold what they are sent: stop them.',
+    ],
+  };
+}
+
+/** Throws `promotion-refused`. */
+function planPromotion(facade: PlanSources, wish: PromotionWish): Planned {
+  const { gap, loss } = facade.promotion(wish);
+  const { standby, term } = facade.status();
+  return {
+    member: gap.leader,
+    steps: [
+      gapSentence(gap),
+      ...lossSentences(loss, standby?.source ?? 'the source'),
+      `The members stop taking WAL of the source, and ${gap.leader} is promoted in term ${term + 2}, onto a timeline of its own; the others follow it.`,
+      'The router sends writes to it as soon as its replicas hold the beginning of that timeline.',
+    ],
+  };
+}
+
+/** Throws `demotion-refused`. */
+function planDemotion(facade: PlanSources, standbyOf: string): Planned {
+  facade.checkDemotion(standbyOf);
+  const { primary } = facade.status();
+  return {
+    member: primary,
+    steps: [
+      'The source is asked whether it can be followed; if not, nothing is touched.',
+      `The router refuses writes from then on; ${primary ?? 'the primary'} shuts down cleanly, and open transactions are rolled back.`,
+      'The members follow the source as replicas. Writes that the source does not have are set aside, and their range is told, before a member is rewound or copied anew.',
     ],
   };
 }

@@ -53,6 +53,7 @@ const member = z.strictObject({
   pendingRestart: z.array(z.string()).optional(),
   applyDelayMs: applyDelayMs.optional(),
   cascade: z.strictObject({ upstream: memberId, from: memberId.nullable() }).optional(),
+  standbyLeader: z.literal(true).optional(),
   inCohort: z.boolean(),
   detail: z.string().nullable(),
   agentPid: count.nullable(),
@@ -77,6 +78,18 @@ export const statusSchema: z.ZodType<types.StatusDocument> = z.strictObject({
     pid: count.nullable(),
     traffic: traffic.optional(),
   }),
+  standby: z
+    .strictObject({
+      source: z.string(),
+      leader: memberId.nullable(),
+      streamsFrom: z.string().nullable(),
+      streamsFromRole: z.enum(['primary', 'replica']).nullable(),
+      lagBytes: count.nullable(),
+      lagMs: milliseconds.nullable(),
+      sourceSeenMs: milliseconds.nullable(),
+      lastCommitAtMs: z.number().nullable(),
+    })
+    .optional(),
   alarms: z.array(z.strictObject({ member: memberId, code: z.string(), message: z.string() })),
   supervisorPid: count,
   dataDirectory: z.string(),
@@ -144,7 +157,7 @@ export const topologySchema: z.ZodType<types.TopologyAnswer> = z.strictObject({
       z.strictObject({ kind: z.literal('open'), server: routableServer }),
       z.strictObject({ kind: z.literal('unconfirmed'), server: routableServer }),
       z.strictObject({ kind: z.literal('draining'), server: routableServer, drainUntilMs: z.number() }),
-      z.strictObject({ kind: z.literal('absent'), reason: z.string(), next: routableServer.optional() }),
+      z.strictObject({ kind: z.literal('absent'), reason: z.string(), next: routableServer.optional(), elsewhere: z.string().optional() }),
     ]),
     replicas: z.array(routableServer),
     history: z.array(z.strictObject({ timeline: count, endLsn: z.string() })),
@@ -245,6 +258,22 @@ export const failoverBody: z.ZodType<FailoverBody> = z.strictObject({
   acceptDataLoss: z.boolean().optional(),
   timeoutMs,
 });
+export interface PromotionBody extends PlainBody {
+  readonly acceptDataLoss?: boolean | undefined;
+  readonly split?: boolean | undefined;
+}
+
+export interface DemotionBody extends PlainBody {
+  readonly standbyOf: string;
+}
+
+export const promotionBody: z.ZodType<PromotionBody> = z.strictObject({
+  acceptDataLoss: z.boolean().optional(),
+  split: z.boolean().optional(),
+  timeoutMs,
+});
+export const demotionBody: z.ZodType<DemotionBody> = z.strictObject({ standbyOf: z.string().min(1).max(4096), timeoutMs });
+
 export interface RestartBody {
   readonly member?: string | null | undefined;
   /** Every server, not only those with settings that wait for it. */
@@ -273,6 +302,8 @@ export const PLANNED_KINDS: readonly [OperationRequest['kind'], ...OperationRequ
   'upgrade',
   'move',
   'release',
+  'promote',
+  'demote',
   'shutdown',
 ];
 
@@ -284,6 +315,8 @@ export interface PlanQuery {
   readonly to?: string | undefined;
   readonly applyDelayMs?: number | undefined;
   readonly follows?: string | undefined;
+  readonly split?: 'true' | 'false' | undefined;
+  readonly standbyOf?: string | undefined;
 }
 
 export const planQuery: z.ZodType<PlanQuery> = z.strictObject({
@@ -294,6 +327,8 @@ export const planQuery: z.ZodType<PlanQuery> = z.strictObject({
   to: memberId.optional(),
   applyDelayMs: z.coerce.number().pipe(applyDelayMs).optional(),
   follows: memberId.optional(),
+  split: z.enum(['true', 'false']).optional(),
+  standbyOf: z.string().max(4096).optional(),
 });
 
 export const eventsQuery: z.ZodType<{ after?: number | undefined; limit?: number | undefined }> = z.strictObject({

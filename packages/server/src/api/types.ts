@@ -24,10 +24,31 @@ export interface StatusDocument {
   readonly endpoints: { readonly router: string; readonly http: string };
   readonly members: readonly MemberStatus[];
   readonly router: RouterStatus;
+  /** Of a standby cluster; absent of any other. */
+  readonly standby?: StandbyStatus | undefined;
   /** Human decisions that are waited for. */
   readonly alarms: readonly { readonly member: MemberId; readonly code: string; readonly message: string }[];
   readonly supervisorPid: number;
   readonly dataDirectory: string;
+}
+
+/** How a standby cluster follows its source. */
+export interface StandbyStatus {
+  /** Addresses of the source's servers. */
+  readonly source: string;
+  /** The member that is to stream from the source; null: there is none yet. */
+  readonly leader: MemberId | null;
+  /** The source's server that it streams from; null: from none. */
+  readonly streamsFrom: string | null;
+  /** Whether that is a primary or a replica there. */
+  readonly streamsFromRole: 'primary' | 'replica' | null;
+  /** How far the leader's replay is behind what the source was last seen to have; null: not known. */
+  readonly lagBytes: number | null;
+  readonly lagMs: number | null;
+  /** How long ago a server of the source was last seen; null: by no member that is heard of. */
+  readonly sourceSeenMs: number | null;
+  /** When the last transaction that the leader has replayed was committed, by the source's wall clock. */
+  readonly lastCommitAtMs: number | null;
 }
 
 export interface MemberStatus {
@@ -56,6 +77,8 @@ export interface MemberStatus {
   readonly applyDelayMs?: number | undefined;
   /** A cascading replica: from whom it is to stream, and from whom it does now; null: from nobody. Absent: it follows the primary. */
   readonly cascade?: { readonly upstream: MemberId; readonly from: MemberId | null } | undefined;
+  /** Of a standby cluster: it streams from the source, and the others from it. Absent where it does not. */
+  readonly standbyLeader?: true | undefined;
   readonly inCohort: boolean;
   /** What it is doing, with progress, when it is neither running nor stopped. */
   readonly detail: string | null;

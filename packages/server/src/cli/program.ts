@@ -73,6 +73,9 @@ function addLifecycle(program: Command, define: Define): void {
     .option('--tls-key <file>', 'its private key in PEM')
     .option('--tls-client-ca <file>', 'authorities in PEM whose certificates clients must show')
     .option('--config <file>', 'configuration file (default: understudy.yaml, if there is one)')
+    .option('--standby-of <conninfo>', 'a new cluster follows that one and takes no writes, e.g. "host=10.1.0.1,10.1.0.2 port=5433"')
+    .option('--standby-secrets <file>', '`secrets.json` of that cluster, whose roles the copy has')
+    .option('--standby-password-file <file>', 'password of the role that streams from there (default: that of its replication role)')
     .option('--from-backup <dir>', 'a new cluster begins with this backup (see `understudy backup`)')
     .option('--detach', 'return when the cluster is healthy, and leave it running')
     .addOption(new Option('--background').hideHelp());
@@ -175,6 +178,25 @@ function addOperations(program: Command, define: Define): void {
     'Let the servers go on without Understudy, as a plain primary and plain replicas: no restart.',
     () => import('./commands/release.ts'),
   )
+    .option('--yes', yes)
+    .option(...DRY_RUN);
+  define(
+    program,
+    'promote',
+    'Make a standby cluster take writes: when its source was shut down cleanly, and nothing of it is missing.',
+    () => import('./commands/promote.ts'),
+  )
+    .option('--accept-data-loss', 'also when the source is lost, and what it wrote last may be missing')
+    .option('--split', 'also while the source takes writes: two clusters that differ from then on')
+    .option('--yes', yes)
+    .option(...DRY_RUN);
+  define(
+    program,
+    'demote',
+    'Make the cluster the standby of another one: its primary shuts down cleanly, and follows.',
+    () => import('./commands/demote.ts'),
+  )
+    .option('--standby-of <conninfo>', 'where that one is, e.g. "host=10.1.0.1,10.1.0.2 port=5433"')
     .option('--yes', yes)
     .option(...DRY_RUN);
   define(program, 'pause', 'Take no automatic action from now on.', () => import('./commands/pause.ts')).option(...DRY_RUN);

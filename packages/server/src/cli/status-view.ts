@@ -69,7 +69,7 @@ interface TreeRow {
 
 /** The primary first, and what streams from it below it. Without a primary all stand side by side. */
 function treeOf(status: StatusDocument): readonly TreeRow[] {
-  const primary = status.members.find(member => member.id === status.primary);
+  const primary = status.members.find(member => member.id === status.primary || member.standbyLeader);
   const others = status.members.filter(member => member !== primary);
   if (!primary) return others.map(member => ({ member, branch: '' }));
   return [{ member: primary, branch: '' }, ...rowsBelow(primary.id, others, '')];
@@ -108,8 +108,8 @@ function memberColumns(status: StatusDocument, colors: Colors): readonly Column<
   return [
     { title: 'MEMBER', align: 'left', rank: 0, cell: ({ member, branch }) => branch + member.id, paint: (_, text) => colors.bold(text) },
     {
-      ...column('ROLE', 'left', 0, member => (member.role === 'none' ? '-' : member.role)),
-      paint: ({ member }, text) => (member.role === 'primary' ? colors.cyan(text) : text),
+      ...column('ROLE', 'left', 0, member => (member.standbyLeader ? 'standby leader' : member.role === 'none' ? '-' : member.role)),
+      paint: ({ member }, text) => (member.role === 'primary' || member.standbyLeader ? colors.cyan(text) : text),
     },
     { ...column('STATE', 'left', 0, stateText), paint: ({ member }, text) => paintState(member, colors)(text) },
     column('ADDRESS', 'left', 6, member => `${member.host}:${member.port}`),
@@ -157,12 +157,11 @@ function paintState(member: MemberStatus, colors: Colors): (text: string) => str
 }
 
 /** Breaks between facts only. */
-function factLines({ router, durability, paused, term }: StatusDocument, columns: number): readonly string[] {
+function factLines({ router, durability, paused, term, standby }: StatusDocument, columns: number): readonly string[] {
   const reads = Object.values(router.reads).reduce((sum, count) => sum + count, 0);
   const parts = [
     `term ${term}`,
-    acknowledgement(durability),
-    durability.protected ? 'protected' : 'NOT PROTECTED',
+    ...(standby ? standbyFacts(standby) : [acknowledgement(durability), durability.protected ? 'protected' : 'NOT PROTECTED']),
     ...(paused ? ['PAUSED'] : []),
     `${router.clients} clients`,
     `${reads} reads`,
@@ -171,6 +170,14 @@ function factLines({ router, durability, paused, term }: StatusDocument, columns
   ];
   const unbroken = parts.map(part => part.replaceAll(' ', '\u00a0')).join(' · ');
   return wrap(unbroken, columns).map(line => line.replaceAll('\u00a0', ' '));
+}
+
+function standbyFacts({ source, sourceSeenMs, lastCommitAtMs }: NonNullable<StatusDocument['standby']>): readonly string[] {
+  return [
+    `standby of ${source}`,
+    sourceSeenMs === null ? 'source never seen' : `source seen ${formatDuration(Math.round(sourceSeenMs / 1000) * 1000)} ago`,
+    ...(lastCommitAtMs === null ? [] : [`last commit ${new Date(lastCommitAtMs).toISOString()}`]),
+  ];
 }
 
 function acknowledgement({ mode, acks, cohort }: StatusDocument['durability']): string {

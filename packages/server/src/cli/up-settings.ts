@@ -15,6 +15,9 @@ export interface UpOptions extends TargetOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
+  readonly standbyOf?: string;
+  readonly standbySecrets?: string;
+  readonly standbyPasswordFile?: string;
   readonly config?: string;
   /** Directory of a backup. */
   readonly fromBackup?: string;
@@ -39,6 +42,9 @@ export function upSettings(context: CommandContext, options: UpOptions): LoadedS
       consistency,
       provider,
       binDir,
+      'standby.of': options.standbyOf,
+      'standby.secrets': options.standbySecrets,
+      'standby.passwordFile': options.standbyPasswordFile,
       'tls.mode': options.tlsMode,
       'tls.cert': options.tlsCert,
       'tls.key': options.tlsKey,

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { SourceAddress, SourceSpec } from '@understudy/core/cluster';
 import { extract } from 'tar-stream';
 import { findMismatches, MANIFEST_LIMIT_BYTES, parseManifest } from './backup-manifest.ts';
 import { type BackupSink, streamBaseBackup } from './base-backup.ts';
@@ -8,7 +9,8 @@ import { makePrivateDirectory, writeFileAtomically } from './files.ts';
 import { makeDataDirectory, writeIsolatedSettings } from './new-data-directory.ts';
 import type { ServerSpec } from './replication.ts';
 import { REPLICATION_ROLE, tlsOfMember } from './settings.ts';
-import { completeSettingsFiles } from './settings-files.ts';
+import { adoptSettingsFiles, completeSettingsFiles } from './settings-files.ts';
+import { sourceEndpoint } from './source.ts';
 import { ensureSlot } from './slots.ts';
 import { unpackArchive } from './unpack.ts';
 
@@ -20,7 +22,9 @@ interface CloneProgress {
 
 interface CloneOptions {
   /** The server to copy; connected to as the replication role. */
-  readonly source: { readonly host: string; readonly port: number };
+  readonly source: SourceAddress;
+  /** Where that is a server of another cluster, which this one becomes a standby of. */
+  readonly standbyOf?: SourceSpec;
   /** The cluster that the source must belong to, in decimal. */
   readonly systemId: string;
   /** Physical slot to make on the source before the copy begins, so that the WAL after it stays; null for none. */
@@ -46,7 +50,9 @@ export async function clone(spec: ServerSpec, options: CloneOptions): Promise<Cl
   const fill = async (side: string): Promise<CloneResult> => {
     await makePrivateDirectory(account, side);
     const result = await receive(spec, options, side);
-    if (paths.configFile === null) await completeSettingsFiles(account, side, settings.tlsDirectory === null ? 'password' : 'certificate');
+    const streaming = settings.tlsDirectory === null ? 'password' : 'certificate';
+    if (options.standbyOf) await adoptSettingsFiles(account, side, streaming);
+    else if (paths.configFile === null) await completeSettingsFiles(account, side, streaming);
     await writeFileAtomically(account, join(side, 'standby.signal'), '');
     await writeIsolatedSettings(spec, side);
     return result;
@@ -65,12 +71,9 @@ function explain(error: unknown, signal: AbortSignal | undefined): unknown {
 }
 
 async function receive(spec: ServerSpec, options: CloneOptions, directory: string): Promise<CloneResult> {
-  const endpoint: Endpoint = {
-    ...options.source,
-    user: REPLICATION_ROLE,
-    password: spec.credentials.replication,
-    tls: tlsOfMember(spec.settings),
-  };
+  const { source, standbyOf } = options;
+  const member = { ...source, user: REPLICATION_ROLE, password: spec.credentials.replication, tls: tlsOfMember(spec.settings) };
+  const endpoint: Endpoint = standbyOf ? sourceEndpoint(spec, standbyOf, source) : member;
   const connectionOptions = {
     deadlineMs: null,
     applicationName: 'understudy_clone',

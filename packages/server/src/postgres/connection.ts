@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions as ConnectionOptionsOfTls } from 'node:tls';
+import type { SourceTls } from '@understudy/core/cluster';
 import pg from 'pg';
 import type { Account } from './account.ts';
 import { SUPERUSER } from './credentials.ts';
@@ -18,7 +19,7 @@ export interface Endpoint {
   /** For `peer` on a Unix socket (`host` is its directory then): connected as this account. */
   readonly as?: Account | null;
   /** This machine's certificate, for a server on another one; null: in the clear. */
-  readonly tls?: TlsSources | null;
+  readonly tls?: TlsSources | SourceTls | null;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -136,7 +137,7 @@ function newClient(endpoint: Endpoint, applicationName: string, socket: Socket):
     user: endpoint.user ?? SUPERUSER,
     password: endpoint.password,
     database: 'postgres',
-    ssl: endpoint.tls ? tlsOf(endpoint.tls) : false,
+    ssl: endpoint.tls ? ('mode' in endpoint.tls ? tlsToSource(endpoint.tls) : tlsOf(endpoint.tls)) : false,
     application_name: applicationName,
     // A timeout that somebody has set for clients is not meant for who watches over the server.
     options: '-c search_path=pg_catalog -c client_encoding=UTF8 -c statement_timeout=0 -c idle_session_timeout=0',
@@ -155,6 +156,18 @@ function tlsOf({ ca, cert, key }: TlsSources): ConnectionOptionsOfTls {
     key: readFileSync(key, 'utf8'),
     minVersion: 'TLSv1.2',
     checkServerIdentity: () => undefined,
+  };
+}
+
+/** As libpq does it for the same sslmode. */
+function tlsToSource({ mode, rootCert, cert, key }: SourceTls): ConnectionOptionsOfTls | false {
+  if (mode === 'disable') return false;
+  return {
+    ...(rootCert === null ? {} : { ca: readFileSync(rootCert, 'utf8') }),
+    ...(cert === null || key === null ? {} : { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }),
+    minVersion: 'TLSv1.2',
+    ...(mode === 'require' ? { rejectUnauthorized: false } : {}),
+    ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
   };
 }
 

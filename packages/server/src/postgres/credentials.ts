@@ -8,6 +8,8 @@ export interface Credentials {
   readonly replication: string;
   /** Of `understudy_router`. */
   readonly router: string;
+  /** Of the role that streams from the source of a standby cluster; absent: that of `understudy_replication`. */
+  readonly source?: string;
 }
 
 /** The superuser of a cluster that Understudy made. */

@@ -30,6 +30,11 @@ export class KeptConnection {
     }
   }
 
+  /** Whether there is one that looks well. */
+  get isOpen(): boolean {
+    return this.#idle !== null && !this.#idle.isClosed;
+  }
+
   /** The server is gone, or another life of it begins. */
   drop(): void {
     this.#take()?.close();

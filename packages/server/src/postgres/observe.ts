@@ -49,7 +49,8 @@ const IDENTITY = `SELECT pg_catalog.pg_is_in_recovery() AS in_recovery, (SELECT 
   pg_catalog.current_setting('primary_conninfo') AS conninfo`;
 const STARTUP = `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) AS waits`;
 const RECEIVE = 'SELECT pg_catalog.pg_last_wal_receive_lsn() AS lsn';
-const REPLAY = `SELECT pg_catalog.pg_last_wal_replay_lsn() AS lsn, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_is_wal_replay_paused() END AS paused`;
+const REPLAY = `SELECT pg_catalog.pg_last_wal_replay_lsn() AS lsn, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_is_wal_replay_paused() END AS paused,
+  (extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp()) * 1000)::pg_catalog.int8 AS commit_ms`;
 const RECEIVER = `SELECT pid, status, last_msg_receipt_time::pg_catalog.text AS received_at, received_tli, sender_host, sender_port, slot_name, conninfo,
   (extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time) * 1000)::pg_catalog.int8 AS age_ms FROM pg_catalog.pg_stat_wal_receiver`;
 const SENDERS = `SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, sync_priority FROM pg_catalog.pg_stat_replication
@@ -168,8 +169,14 @@ async function readReplica(dataDirectory: string, rows: ReplicaRows): Promise<Re
     receiver: rows.receiver ? readReceiver(rows.receiver) : null,
     source,
     replayPaused: rows.replay?.['paused'] === 't',
-    followsAs: parseConninfo(rows.conninfo)['application_name'] ?? null,
+    ...readUpstream(rows.conninfo),
+    replayedCommitAtMs: rows.replay?.['commit_ms'] == null ? null : Number(rows.replay['commit_ms']),
   };
+}
+
+function readUpstream(conninfo: string): Pick<ReplicaServer, 'followsAs' | 'followsAt'> {
+  const { application_name: name = null, host = null, port = null } = parseConninfo(conninfo);
+  return { followsAs: name, followsAt: host === null ? null : { host, port: Number(port ?? 5432) } };
 }
 
 function readReceiver(row: Row): WalReceiver {

@@ -42,12 +42,16 @@ async function changeReplicationSettings(spec: ServerSpec, replication: Replicat
 }
 
 async function writeWith(write: typeof writeSettings, spec: ServerSpec, replication: ReplicationSettings): Promise<void> {
-  const { account, credentials, paths, provider, settings } = spec;
+  const { account, paths, provider, settings } = spec;
   const { upstream } = replication;
-  if (upstream) grantStreaming(account, paths.passfileDirectory, upstream.applicationName, credentials.replication);
+  if (upstream) grantStreaming(account, paths.passfileDirectory, upstream.applicationName, passwordFor(spec, upstream));
   else revokeStreaming(paths.passfileDirectory);
   const { major } = provider.version;
   await write({ account, dataDirectory: paths.dataDirectory, major, settings, replication, passfile: upstreamPassfile(spec, upstream) });
+}
+
+function passwordFor({ credentials }: ServerSpec, { source }: Upstream): string {
+  return source ? (credentials.source ?? credentials.replication) : credentials.replication;
 }
 
 function upstreamPassfile({ paths }: ServerSpec, upstream: Upstream | null): string {

@@ -29,6 +29,7 @@ import {
 import type { ReplicationSettings, Upstream } from './settings.ts';
 import { loadReplicationSettings, writeDefaults } from './settings-files.ts';
 import { advanceSlot, dropSlot, ensureSlot, listSlots, type Slot } from './slots.ts';
+import { endsWithShutdown } from './source.ts';
 import type { SynchronousNames } from './synchronous-names.ts';
 import { dropUnusedTimelines, promotedTimeline } from './timeline-files.ts';
 import { pollUntil } from './wait.ts';
@@ -274,6 +275,12 @@ export class PostgresServer {
   /** See pending.ts. */
   async readPending(deadlineMs: number): Promise<PendingSettings> {
     return await this.#ask(deadlineMs, readPending);
+  }
+
+  /** See endsWithShutdown in source.ts. */
+  async endsWithShutdown(deadlineMs: number): Promise<boolean | null> {
+    this.#running();
+    return await withConnection(this.endpoint, { deadlineMs }, endsWithShutdown);
   }
 
   /** See slots.ts. */

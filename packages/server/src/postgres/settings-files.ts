@@ -32,11 +32,28 @@ export async function installSettingsFiles(
 ): Promise<void> {
   await appendFile(join(dataDirectory, 'postgresql.conf'), INCLUDES);
   await writeFileAtomically(account, join(dataDirectory, 'pg_hba.conf'), renderHba(streaming));
-  await writeFileAtomically(
-    account,
-    join(dataDirectory, 'user.conf'),
-    '# Your own PostgreSQL settings. Understudy never touches this file.\n',
-  );
+  await writeFileAtomically(account, join(dataDirectory, 'user.conf'), USER_CONF);
+}
+
+const USER_CONF = '# Your own PostgreSQL settings. Understudy never touches this file.\n';
+
+/**
+ * Makes a copy of another cluster's data one of ours: who may connect is said anew, since the other may ask for certificates that nobody here has, and our files
+ * are hooked in where they are not yet.
+ */
+export async function adoptSettingsFiles(
+  account: Account | null,
+  dataDirectory: string,
+  streaming: 'password' | 'certificate',
+): Promise<void> {
+  const path = join(dataDirectory, 'postgresql.conf');
+  const text = readIfThere(path);
+  const isHooked = text.includes("include = 'understudy.conf'");
+  if (!isHooked) {
+    await writeFileAtomically(account, path, `${text}${INCLUDES}`);
+    await writeFileAtomically(account, join(dataDirectory, 'user.conf'), USER_CONF);
+  }
+  await writeFileAtomically(account, join(dataDirectory, 'pg_hba.conf'), renderHba(streaming));
 }
 
 /** A copy of an adopted server whose files lay outside of its data directory lacks them: then it gets the plain ones. */

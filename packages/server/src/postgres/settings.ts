@@ -1,4 +1,11 @@
-import { parseFollowName, parseStreamName, type PostgresSettings } from '@understudy/core/cluster';
+import {
+  type HOT_STANDBY_SETTINGS,
+  parseFollowName,
+  parseStreamName,
+  type PostgresSettings,
+  type SourceSpec,
+  type SourceTls,
+} from '@understudy/core/cluster';
 import { slotName } from '@understudy/core/failover';
 import { formatConninfo } from './conninfo.ts';
 import { renderSynchronousNames, type SynchronousNames } from './synchronous-names.ts';
@@ -12,6 +19,8 @@ export interface Upstream {
   readonly applicationName: string;
   /** Physical slot on the upstream, or null. */
   readonly slotName: string | null;
+  /** Of a server of another cluster, which this one is a standby of: as whom it is asked, and how that is secured. */
+  readonly source?: SourceSpec;
 }
 
 /** What changes during a server's life; kept in understudy.conf itself, so that a restarted agent reads back what is in force. */
@@ -98,7 +107,7 @@ export function primaryConninfo(upstream: Upstream, passfile: string, tlsDirecto
   return formatConninfo({
     host: upstream.host,
     port: String(upstream.port),
-    user: REPLICATION_ROLE,
+    user: upstream.source?.user ?? REPLICATION_ROLE,
     passfile,
     // Needed by sync_replication_slots, ignored by a walreceiver.
     dbname: 'postgres',
@@ -109,7 +118,7 @@ export function primaryConninfo(upstream: Upstream, passfile: string, tlsDirecto
     keepalives_interval: '1',
     keepalives_count: '2',
     tcp_user_timeout: '2500',
-    ...streamTls(tlsDirectory),
+    ...(upstream.source?.tls ? sourceTls(upstream.source.tls) : streamTls(tlsDirectory)),
   });
 }
 
@@ -123,6 +132,21 @@ export function streamTls(directory: string | null): Record<string, string> {
   return { sslmode: 'verify-ca', sslrootcert: ca, sslcert: cert, sslkey: key };
 }
 
+function sourceTls({ mode, rootCert, cert, key }: SourceTls): Record<string, string> {
+  const files = { sslrootcert: rootCert, sslcert: cert, sslkey: key };
+  const named = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== null);
+  return { sslmode: mode, ...Object.fromEntries(named) };
+}
+
+/** What this server has of the settings of which a standby must not have less than its primary, unless the operator says otherwise. */
+export const HOT_STANDBY_DEFAULTS: Readonly<Record<(typeof HOT_STANDBY_SETTINGS)[number], string>> = {
+  max_connections: '200',
+  max_worker_processes: '8',
+  max_wal_senders: '32',
+  max_prepared_transactions: '0',
+  max_locks_per_transaction: '64',
+};
+
 /** Settings that a user's own file may override: the defaults, then what the operator has set for all members. An adopted server has its own defaults. */
 export function renderDefaults(settings: ServerSettings): string {
   if (settings.adopted !== null)
@@ -130,7 +154,7 @@ export function renderDefaults(settings: ServerSettings): string {
   return renderLines(
     'Defaults of Understudy, then `postgres:` of its configuration; written anew by it. To change one here alone, set it in user.conf.',
     [
-      ['max_connections', '200'],
+      ['max_connections', HOT_STANDBY_DEFAULTS.max_connections],
       ['shared_buffers', '128MB'],
       // A replica's queries may not hold back its replay for long: fresh reads and a promotion wait for it. Refused reads are run again on the primary.
       ['max_standby_streaming_delay', '1s'],
@@ -167,7 +191,7 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
     ['wal_level', settings.walLevel],
     ['wal_log_hints', 'on'],
     ['hot_standby', 'on'],
-    ['max_wal_senders', String(Math.max(STREAMS, settings.adopted?.maxWalSenders ?? 0))],
+    ['max_wal_senders', String(Math.max(Number(HOT_STANDBY_DEFAULTS.max_wal_senders), settings.adopted?.maxWalSenders ?? 0))],
     ['max_replication_slots', String(Math.max(STREAMS, settings.adopted?.maxReplicationSlots ?? 0))],
     ['wal_keep_size', `${settings.walKeepMb}MB`],
     ['max_slot_wal_keep_size', `${settings.slotWalKeepMb}MB`],
@@ -197,7 +221,7 @@ export function renderConfig(major: number, settings: ServerSettings, replicatio
   }
   if (major >= 17) {
     // Only a primary's can be copied: from another replica PostgreSQL would try in vain for ever.
-    const fromPrimary = upstream?.slotName && parseFollowName(upstream.applicationName)?.upstream == null;
+    const fromPrimary = upstream?.slotName && parseFollowName(upstream.applicationName)?.upstream === null;
     lines.push(['sync_replication_slots', fromPrimary && settings.walLevel === 'logical' ? 'on' : 'off']);
     lines.push(['synchronized_standby_slots', slotsOf(replication.synchronousNames).join(', ')]);
   }

@@ -160,6 +160,15 @@ export function mayWrite(unit: ClientUnit): boolean {
   return unit.kind === 'function' || unit.runsUnknown || groupWrites(unit);
 }
 
+const PLAIN_SETTINGS: ReadonlySet<SessionEffect['kind']> = new Set(['set', 'reset', 'reset-all']);
+
+/** True when the unit does nothing but SET, RESET and SHOW settings of the session; an empty text does even less. */
+export function isAboutSettings({ complete, texts }: ClientUnit): boolean {
+  const isPlain = (each: Statement): boolean =>
+    each.kind === 'session' ? PLAIN_SETTINGS.has(each.effect.kind) : each.kind === 'utility' && each.reason.code === 'show';
+  return complete && texts.length > 0 && texts.every(text => text.unit.statements.every(isPlain));
+}
+
 /** True when the unit changes rows, which may fire triggers. */
 export function writesRows({ statements }: ClientUnit): boolean {
   return statements.some(({ kind }) => kind === 'write' || kind === 'copy');

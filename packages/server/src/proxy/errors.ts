@@ -43,6 +43,21 @@ export const shuttingDown = (): ProxyFailure => fatal('57P01', 'terminating conn
 export const cannotCheckLogin = (why: string): ProxyFailure => fatal('57P03', `the password cannot be checked at the moment: ${why}`);
 export const noPrimary = (reason: string): ProxyFailure =>
   error('57P03', `there is no primary: ${reason}`, undefined, 'Writes wait for a primary up to the hold timeout; try again.');
+/** A standby cluster has no primary, and none is waited for. */
+export const standbyCluster = (source: string): ProxyFailure =>
+  error(
+    '25006',
+    `this is a standby cluster and takes no writes: its primary cluster is at ${source}`,
+    'A statement that is no plain read, and a transaction that is not READ ONLY, needs a primary.',
+    `Connect to ${source}. After the loss of that cluster, \`understudy promote\` makes this one take writes.`,
+  );
+export const standbyLevel = (source: string): ProxyFailure =>
+  error(
+    '55000',
+    `this standby cluster follows ${source} and cannot know its newest commits: no read here is strong or of a session`,
+    undefined,
+    "SET understudy.consistency = 'eventual' or 'bounded', or read at the primary cluster.",
+  );
 export const holdFull = (): ProxyFailure => error('53400', 'too many statements wait for a primary already');
 export const noServer = (why: string): ProxyFailure => error('57P03', `no server can take this statement: ${why}`);
 export const queueFull = (): ProxyFailure => error('53300', 'too many clients wait for a server connection already');

@@ -5,6 +5,8 @@ export interface TopologySource {
   current(): Topology;
   /** Calls the listener after each change, until the returned function is called. */
   subscribe(listener: (topology: Topology) => void): () => void;
+  /** Of a standby cluster: calls the listener with each position of the source that is heard of, and when it was there (this process's clock). */
+  onSourcePosition?(listener: (lsn: bigint, atMs: number) => void): void;
 }
 
 /** A topology that a proxy's process keeps up to date by itself. */

@@ -76,6 +76,7 @@ export class ProxyServer {
   async start(): Promise<{ readonly host: string; readonly port: number }> {
     const parser = await sqlParser();
     const freshness = new Freshness(this.#options, this.#source.current(), new SharedCommits(this.#place.commits));
+    this.#source.onSourcePosition?.((lsn, atMs) => freshness.lag.sample(lsn, atMs));
     const watch = new ClusterWatch(this.#source, this.#options, () => this.#onTopology(), this.#onEvent);
     const secrets = new Secrets(this.#options, () => this.#addresses(watch));
     const pools = new Pools(this.#options);

@@ -1,7 +1,7 @@
-import { formatToken, noteToken, readToken } from '@understudy/core/routing';
+import { formatToken, noteToken, readToken, writesElsewhere } from '@understudy/core/routing';
 import type { RouterCommand } from '@understudy/core/sql';
 import type { ClientUnit } from './client-unit.ts';
-import { inFailedTransaction, mixedRouterCommand, ProxyFailure } from './errors.ts';
+import { inFailedTransaction, mixedRouterCommand, ProxyFailure, standbyLevel } from './errors.ts';
 import { type LocalResult, tagOnly } from './local-answer.ts';
 import { showVariable } from './router-state.ts';
 import type { SessionContext } from './session-context.ts';
@@ -36,6 +36,9 @@ function runRouterCommand(command: RouterCommand, state: SessionState, context: 
       return tagOnly('SET');
     }
     case 'show': {
+      const elsewhere = writesElsewhere(context.watch.topology);
+      // The newest commits are made elsewhere: what the session has seen cannot be told by a position that anybody here gives.
+      if (command.variable === 'token' && elsewhere !== null) return standbyLevel(elsewhere);
       const token = command.variable === 'token' ? tokenOf(state, context) : '';
       return token === null ? 'wait' : showVariable(command.variable, state.wishes, token, state.last);
     }

@@ -74,11 +74,15 @@ export class SessionState {
     return null;
   }
 
-  /** Whether the unit begins a transaction that may run on a replica, if nothing keeps the session on the primary. */
-  beginsOnReplica(unit: ClientUnit): boolean {
+  /**
+   * Whether the unit begins a transaction that may run on a replica, if nothing keeps the session on the primary. In a standby cluster there is none, and
+   * each transaction is read only that does not say otherwise.
+   */
+  beginsOnReplica(unit: ClientUnit, cluster: 'takes-writes' | 'standby'): boolean {
     if (!unit.complete || unit.statements.length !== 1 || unit.texts.length === 0) return false;
-    const defaults = transactionDefaults(this.settings.current.values);
-    return unit.texts.every(text => beginsOnReplica(text.unit, defaults));
+    const { readOnly, ...defaults } = transactionDefaults(this.settings.current.values);
+    const modes = { ...defaults, readOnly: cluster === 'standby' ? (readOnly ?? true) : readOnly };
+    return unit.texts.every(text => beginsOnReplica(text.unit, modes));
   }
 
   /** A replica has answered a unit of a transaction whole. `spoiled`: its connection must not serve anybody else. */

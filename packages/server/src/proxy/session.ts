@@ -1,12 +1,31 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Choice, describeRoute, observe, type RoutableServer } from '@understudy/core/routing';
+import {
+  type Choice,
+  type ConsistencyLevel,
+  describeRoute,
+  EVENTUAL,
+  observe,
+  type RoutableServer,
+  type RouteReason,
+  writesElsewhere,
+} from '@understudy/core/routing';
 import { describeReason, type SqlClassifier } from '@understudy/core/sql';
 import { backend, type ErrorFields, FrameScanner, Frontend, frontend, ProtocolError, type TransactionStatus } from '@understudy/wire';
 import { ClientReader, type UnitReceiver } from './client-reader.ts';
 import { ClientStream } from './client-stream.ts';
-import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, noteLoss, writesRows } from './client-unit.ts';
-import { canceled, holdFull, internalError, noPrimary, noServer, ProxyFailure, protocolViolation } from './errors.ts';
+import { awaitsParse, type ClientMessage, type ClientUnit, mayWrite, isAboutSettings, noteLoss, writesRows } from './client-unit.ts';
+import {
+  canceled,
+  holdFull,
+  internalError,
+  noPrimary,
+  noServer,
+  ProxyFailure,
+  protocolViolation,
+  standbyCluster,
+  standbyLevel,
+} from './errors.ts';
 import { answeredStatement, type Flight, newFlight } from './flight.ts';
 import { type FlightObserver, Flights, MAX_ATTEMPTS } from './flights.ts';
 import { changesCode } from './hiding-triggers.ts';
@@ -269,9 +288,12 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     if (replica !== null) return this.#send(unit, replica, 'in a read-only transaction');
     const because = this.#state.whyPrimary(unit, this.#predicted());
     if (because !== null) return this.#dispatchPrimary(unit, because);
-    return unit.demand === 'replica' || this.#state.beginsOnReplica(unit)
-      ? this.#dispatchRead(unit)
-      : this.#dispatchPrimary(unit, reasonOf(unit));
+    const isStandby = writesElsewhere(this.#context.watch.topology) !== null;
+    if (unit.demand === 'replica' || this.#state.beginsOnReplica(unit, isStandby ? 'standby' : 'takes-writes'))
+      return this.#dispatchRead(unit);
+    // A replica checks it as well, and the session has it wherever it goes.
+    if (isStandby && isAboutSettings(unit)) return this.#dispatchRead(unit, EVENTUAL);
+    return this.#dispatchPrimary(unit, reasonOf(unit));
   }
 
   /** Transaction status once all that is under way has gone well. */
@@ -308,6 +330,8 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
     if (last !== undefined) return 'blocked';
     if (primary.kind === 'open' && connection === null) return this.#block(this.#openPrimary(unit, primary.server, term));
     if (connection !== null && connection.idle && !this.#state.pins.holds) this.#servers.release(connection);
+    const elsewhere = writesElsewhere(this.#context.watch.topology);
+    if (elsewhere !== null) return this.#answerFailure(unit, standbyCluster(elsewhere));
     return this.#block(this.#hold(unit, Number.POSITIVE_INFINITY));
   }
 
@@ -405,11 +429,11 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
 
   // ---- reads
 
-  #dispatchRead(unit: ClientUnit): Dispatch {
+  #dispatchRead(unit: ClientUnit, asked: ConsistencyLevel | null = null): Dispatch {
     const { freshness } = this.#context;
     const { wishes, causality, settings } = this.#state;
     unit.need ??= freshness.needNow();
-    const level = levelOf(unit.texts[0]?.unit.hints.consistency ?? wishes.consistency, wishes.maxLagMs);
+    const level = asked ?? levelOf(unit.texts[0]?.unit.hints.consistency ?? wishes.consistency, wishes.maxLagMs);
     const last = this.#flights.last;
     if (last !== undefined) {
       const follows =
@@ -441,10 +465,17 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       case 'hold':
         return this.#block(this.#hold(unit, Number.POSITIVE_INFINITY));
       case 'error':
-        return this.#answerFailure(unit, noServer(describeRoute(choice.reason)));
+        return this.#answerFailure(unit, this.#failureOf(choice.reason));
       default:
         return choice satisfies never;
     }
+  }
+
+  #failureOf(reason: RouteReason): ProxyFailure {
+    const elsewhere = writesElsewhere(this.#context.watch.topology);
+    if (elsewhere === null) return noServer(describeRoute(reason));
+    if (reason === 'standby-level') return standbyLevel(elsewhere);
+    return reason === 'standby-cluster' ? standbyCluster(elsewhere) : noServer(describeRoute(reason));
   }
 
   #dispatchToReplica(unit: ClientUnit, server: RoutableServer, because: string): Dispatch {
@@ -633,7 +664,7 @@ export class Session implements UnitReceiver, FlightObserver, LaneRider, TimedCl
       const ms = aloneMs(tookMs, from.pool?.busyCount ?? 1);
       if (text !== undefined && unit.statements.length === 1) learnRun(text, ms, flight.bytes);
       freshness.noteReplicaRead(from.member, this.#state.causality);
-      const inTransaction = flight.before !== 'I' || status !== 'I';
+      const inTransaction = flight.before !== 'I' || status !== 'I' || (unit.effects.length > 0 && isAboutSettings(unit));
       from.tainted ||= inTransaction && this.#state.finishedOnReplica(flight, status) === 'spoiled';
       return;
     }

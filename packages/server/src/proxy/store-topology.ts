@@ -45,6 +45,7 @@ export class StoreTopology implements WatchedTopology {
   #drain: DrainClock | null = null;
   #topology: Topology = NOTHING_HEARD;
   #signature = '';
+  #onSourcePosition: (lsn: bigint, atMs: number) => void = () => undefined;
 
   constructor(store: Store, config: FailoverConfig, now: () => number, { membersDirectory, confirmation }: StoreTopologyOptions) {
     this.#config = config;
@@ -61,6 +62,7 @@ export class StoreTopology implements WatchedTopology {
       },
       report: report => {
         this.#reports.set(report.id, report);
+        this.#noteSource(report);
         this.#update();
       },
     });
@@ -78,6 +80,16 @@ export class StoreTopology implements WatchedTopology {
   subscribe(listener: (topology: Topology) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onSourcePosition(listener: (lsn: bigint, atMs: number) => void): void {
+    this.#onSourcePosition = listener;
+  }
+
+  #noteSource({ id, source }: MemberReport): void {
+    const state = this.#versioned?.state;
+    if (!state?.standby || state.rule?.primary !== id || !source?.newest) return;
+    this.#onSourcePosition(source.newest.lsn, this.#now() - source.newest.ageMs);
   }
 
   /** The store tells what there is as soon as it can. */

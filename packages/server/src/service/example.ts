@@ -3,9 +3,9 @@ import { describeSettings, type SettingDescription } from '@understudy/core/sche
 type Kind = 'up' | 'member' | 'proxy';
 
 /** Settings of `up` that a member or a proxy has no use for. */
-const NOT_MEMBER = /^(port|replicas|consistency|logLevel|logFormat|routing\.|proxy\.|tls\.|cluster$|data$|host$)/;
+const NOT_MEMBER = /^(port|replicas|consistency|logLevel|logFormat|routing\.|proxy\.|tls\.|standby\.secrets$|cluster$|data$|host$)/;
 const NOT_PROXY =
-  /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|logLevel|logFormat|cluster$|data$|host$)/;
+  /^(httpHost|httpPort|memberPort|replicas|provider|binDir|durability|acks|whenAlone|maxLossBytes|standby\.|logLevel|logFormat|cluster$|data$|host$)/;
 
 const API_TLS = `# The API as HTTPS, with the certificate of machineTls; off: plain HTTP.
 httpTls: machine

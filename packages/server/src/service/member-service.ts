@@ -5,6 +5,7 @@ import {
   type EventDraft,
   eventsOfChange,
   type Settings,
+  type SourceSpec,
   type StoreListener,
   UnderstudyError,
 } from '@understudy/core/cluster';
@@ -29,6 +30,8 @@ import { findPrograms, requireSettings } from '../supervisor/prepare-cluster.ts'
 import { removeRuntime, writeRuntime } from '../supervisor/runtime-file.ts';
 import { ServerSettings } from '../supervisor/server-settings.ts';
 import { readSecrets, type Secrets } from '../supervisor/secrets.ts';
+import { sampleLag } from '../supervisor/standby-status.ts';
+import { standbyState } from '../supervisor/standby-source.ts';
 import { describeAlarm, statusDocument, unreachableMs } from '../supervisor/status.ts';
 import { traceSettings } from '../telemetry/settings.ts';
 import { agentOptions } from './agent-options.ts';
@@ -78,7 +81,8 @@ export async function runMember(config: ServiceSettings, context: ServiceContext
   try {
     writeMarker(paths, markerOf(config.settings, provider));
     const spec = specOf(config);
-    const first = (): ClusterState => joined(initialState(config.settings.cluster, [], durabilityOf(config.settings)), spec);
+    const first = (): ClusterState =>
+      joined({ ...initialState(config.settings.cluster, [], durabilityOf(config.settings)), ...standbyState(config.settings) }, spec);
     const store = await openStore(config, first, context.stop, context.say);
     if (!store) return;
     const unfollow = followEtcdCertificate(store, config, message => context.log.warn(message));
@@ -162,6 +166,7 @@ class MemberService {
       events: this.#events,
       secrets,
       settings: config.settings,
+      major: parts.provider.version.major,
       machineTls: config.machineTls,
       router: () => this.#routers.address ?? config.settings,
       newMembers: { where: 'elsewhere' },
@@ -182,7 +187,8 @@ class MemberService {
       if (stop.aborted) resolve();
       else stop.addEventListener('abort', () => resolve(), { once: true });
     });
-    const change = await joinCluster(store, specOf(this.#config), stop);
+    const change = await joinCluster(store, specOf(this.#config), this.#sourceOfFile, stop);
+    this.#warnOfSource(store.current.state);
     if (change) this.#tellJoin(change.before, change.after);
     const unwatch = [store.watch(this.#listener()), store.watchNotices(notice => this.#hearNotice(notice.topic, notice.from, notice))];
     const api = await this.#startApi();
@@ -204,6 +210,18 @@ class MemberService {
     await api.close();
     await endTraces();
     if (this.#hasLeft) rmSync(memberDirectory(this.#parts.paths, name), { recursive: true, force: true });
+  }
+
+  get #sourceOfFile(): SourceSpec | null {
+    return standbyState(this.#config.settings).standby?.source ?? null;
+  }
+
+  /** A file outlives a promotion: what it says of a source then changes nothing. */
+  #warnOfSource({ standby, rule }: ClusterState): void {
+    if (this.#sourceOfFile === null || standby || rule === null) return;
+    this.#context.say(
+      'The file names a source (standby.of), but this cluster takes writes itself: that is left alone. See `understudy demote`.',
+    );
   }
 
   /** Whoever asked for the release, by the API of this machine, is to hear that it is done. */
@@ -241,7 +259,7 @@ class MemberService {
       report: report => {
         this.#hearing.note(report, monotonicMs());
         const rule = this.#parts.store.current.state.rule;
-        if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
+        sampleLag(this.#lag, rule, report, monotonicMs());
       },
     };
   }

@@ -1,4 +1,4 @@
-import { type ClusterState, type MemberSpec, REPLICAS_MAX, UnderstudyError } from '@understudy/core/cluster';
+import { type ClusterState, type MemberSpec, REPLICAS_MAX, type SourceSpec, UnderstudyError } from '@understudy/core/cluster';
 import { newMember } from '../supervisor/members.ts';
 import type { EtcdStore } from '../store/etcd/store.ts';
 import { EtcdError } from '../store/etcd/gateway.ts';
@@ -33,16 +33,24 @@ export function joined(state: ClusterState, spec: MemberSpec): ClusterState {
   return { ...state, members: { ...state.members, [spec.id]: next } };
 }
 
+/** The state in which a standby cluster has this source, as a member's file says it; no other cluster is changed by it. Pure. */
+export function following(state: ClusterState, source: SourceSpec | null): ClusterState {
+  const { standby } = state;
+  if (!standby || source === null || JSON.stringify(standby.source) === JSON.stringify(source)) return state;
+  return { ...state, standby: { ...standby, source } };
+}
+
 /** Puts this machine's member on the list, or its new address; waits for the store. Returns the reason for the log, or null when nothing had to change. */
 export async function join(
   store: EtcdStore,
   spec: MemberSpec,
+  source: SourceSpec | null,
   stop: AbortSignal,
 ): Promise<{ readonly before: ClusterState; readonly after: ClusterState } | null> {
   while (!stop.aborted) {
     try {
       const { revision, state } = await store.read();
-      const next = joined(state, spec);
+      const next = following(joined(state, spec), source);
       if (next === state) return null;
       if ((await store.change(revision, next)).kind === 'done') return { before: state, after: next };
     } catch (error) {

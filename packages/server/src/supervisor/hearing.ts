@@ -1,5 +1,5 @@
 import type { MemberId, MemberReport } from '@understudy/core/cluster';
-import type { AgedReport } from './status.ts';
+import type { AgedReport } from './status-inputs.ts';
 
 /** The newest report of each member, with the moment when it came. */
 export class Hearing {

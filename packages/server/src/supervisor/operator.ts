@@ -7,11 +7,22 @@ import {
   type MemberSpec,
   REPLICAS_MAX,
   type Settings,
+  type SourceSpec,
+  sourceText,
   UnderstudyError,
 } from '@understudy/core/cluster';
-import { followersMoved, type HeardReports, type Move, releaseRefusal, type RestartStep } from '@understudy/core/failover';
+import {
+  followersMoved,
+  type HeardReports,
+  type Move,
+  type PromotionVerdict,
+  type PromotionWish,
+  releaseRefusal,
+  type RestartStep,
+} from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, OperationResult, RestartRequest } from '../api/facade.ts';
+import { ABOUT_A_PRIMARY } from '../api/plan.ts';
 import { StatusSamples } from '../api/status-samples.ts';
 import type { MemberStatus, StatusDocument, StatusSample } from '../api/types.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -25,6 +36,8 @@ import { type MemberWish, newMember, nextMemberId } from './members.ts';
 import { authority, choosePort } from './ports.ts';
 import { RollingRestart } from './rolling-restart.ts';
 import type { Secrets } from './secrets.ts';
+import { demote, demotionRefusal, promote, requirePromotion, type StandbyPorts } from './standby-operations.ts';
+import { examineSource, sourceOf, sourcePassword } from './standby-source.ts';
 
 /** A change of the store that others get ahead of is tried again so many times. */
 const CHANGE_ATTEMPTS = 20;
@@ -36,6 +49,8 @@ export interface OperatorPorts {
   readonly events: EventLog;
   readonly secrets: Secrets;
   readonly settings: Settings;
+  /** Major version of the programs. */
+  readonly major: number;
   /** This machine's certificate, where servers are on others; null: nothing there is encrypted. */
   readonly machineTls: TlsSources | null;
   /** Where clients connect. */
@@ -121,6 +136,7 @@ export class Operator implements ClusterFacade {
   }
 
   async perform(request: OperationRequest, timeoutMs: number): Promise<OperationResult> {
+    this.#refuseInStandby(request);
     switch (request.kind) {
       case 'switchover':
       case 'failover':
@@ -142,6 +158,10 @@ export class Operator implements ClusterFacade {
         return this.#move(request, timeoutMs);
       case 'release':
         return this.#release(timeoutMs);
+      case 'promote':
+        return promote(this.#standby, request, timeoutMs);
+      case 'demote':
+        return demote(this.#standby, sourceOf(request.standbyOf), timeoutMs);
       case 'shutdown':
         setImmediate(() => this.#ports.stop());
         return this.#done('The cluster is stopping.');
@@ -152,6 +172,42 @@ export class Operator implements ClusterFacade {
 
   restartSteps(request: RestartRequest): readonly RestartStep[] {
     return this.#restarts.foresee(request);
+  }
+
+  promotion(wish: PromotionWish): Extract<PromotionVerdict, { kind: 'ready' }> {
+    return requirePromotion(this.state(), this.#ports.heard(), wish);
+  }
+
+  checkDemotion(standbyOf: string): void {
+    if (this.state().paused) throw new UnderstudyError('cluster-paused');
+    const why = demotionRefusal(this.state(), sourceOf(standbyOf));
+    if (why !== null) throw new UnderstudyError('demotion-refused', { why });
+  }
+
+  get #standby(): StandbyPorts {
+    return {
+      state: () => this.state(),
+      heard: this.#ports.heard,
+      status: this.#ports.status,
+      change: (next, reason) => this.#change(next, reason),
+      until: (condition, what, limitMs) => this.#until(condition, what, limitMs),
+      examine: (source, slot) => this.#examine(source, slot),
+    };
+  }
+
+  /** By the eyes of this machine: the leader's own may see more, but what does not fit is seen from everywhere. */
+  async #examine(source: SourceSpec, slot: string): Promise<void> {
+    const { secrets, settings, machineTls, major } = this.#ports;
+    const { systemId } = this.state();
+    const password = sourcePassword(settings).source ?? secrets.replication;
+    await examineSource(source, { password, tls: machineTls, needs: { systemId, major, limits: null, slot } });
+  }
+
+  /** What is about a primary is nothing for a cluster without one. */
+  #refuseInStandby({ kind }: OperationRequest): void {
+    const { standby } = this.state();
+    if (standby && ABOUT_A_PRIMARY.has(kind))
+      throw new UnderstudyError('standby-cluster', { source: sourceText(standby.source), what: kind });
   }
 
   #memberOf(role: 'primary' | 'replica'): MemberStatus {
@@ -259,7 +315,9 @@ export class Operator implements ClusterFacade {
   async #removeReplica(id: MemberId, successor: MemberId | null, timeoutMs: number): Promise<OperationResult> {
     await this.#change(state => {
       const spec = this.#requireMember(state, id);
-      if (state.rule?.primary === id) throw new UnderstudyError('remove-primary', { id });
+      // The leader of a standby cluster is followed by another one, and then leaves like any member.
+      const isFollowed = state.standby && Object.values(state.members).some(each => each.id !== id && each.lifecycle === 'member');
+      if (state.rule?.primary === id && !isFollowed) throw new UnderstudyError('remove-primary', { id });
       if (state.paused) throw new UnderstudyError('cluster-paused');
       const members: ClusterState['members'] = { ...state.members, [id]: { ...spec, lifecycle: 'leaving' } };
       return { ...state, members: successor === null ? members : followersMoved(members, { from: id, to: successor }) };

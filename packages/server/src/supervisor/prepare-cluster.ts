@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { SUPERUSER } from '../postgres/credentials.ts';
 import { type ClusterState, type MemberSpec, type Settings, UnderstudyError } from '@understudy/core/cluster';
 import { type Account, chooseAccount, giveTo } from '../postgres/account.ts';
 import { memberPaths } from '../postgres/layout.ts';
@@ -16,6 +17,7 @@ import { durabilityOf, initialState, newMember } from './members.ts';
 import { type ClusterPaths, clusterPaths, memberDirectory } from './paths.ts';
 import { choosePort } from './ports.ts';
 import { createSecrets, readSecrets, type Secrets } from './secrets.ts';
+import { refreshedStandby, requireSource, standbyOf, standbyState } from './standby-source.ts';
 
 /** Where copies of the embedded binaries go that PostgreSQL's account can reach, when the checkout is closed to it. */
 export const BINARY_COPIES = '/var/lib/understudy/bin';
@@ -52,6 +54,7 @@ export async function prepareCluster(
   await requireSettings(programs, loaded.settings, loaded.configPath);
   requireVersion(paths, version.major, version.text);
   if (isNew) {
+    if (loaded.settings.standby.of !== null) await requireSource(loaded.settings, programs.provider, fromBackup);
     requireSpace(paths.root, loaded.settings.replicas + 1);
     await choosePorts(loaded, null);
   }
@@ -89,11 +92,11 @@ async function takeUp(
   });
   makeFolder(paths.members);
   if (known) {
-    await refresh(known.store, loaded);
+    await refresh(known.store, loaded, paths.root);
     return { ...known, ports, created };
   }
-  const secrets = createSecrets(paths.secrets);
-  const state = await firstState(settings, ports);
+  const secrets = createSecrets(paths.secrets, SUPERUSER, standbyOf(settings).secrets);
+  const state = { ...(await firstState(settings, ports)), ...standbyState(settings) };
   if (fromBackup !== null) await restore(state, { paths, secrets, provider, account }, fromBackup);
   return { store: EmbeddedStore.create(paths.state, state), secrets, ports, created };
 }
@@ -166,8 +169,9 @@ async function firstState(settings: Settings, ports: PreparedCluster['ports']): 
 }
 
 /** Settings said again for an existing cluster take effect. */
-async function refresh(store: EmbeddedStore, { settings, sources }: LoadedSettings): Promise<void> {
+async function refresh(store: EmbeddedStore, { settings, sources }: LoadedSettings, path: string): Promise<void> {
   const { revision, state } = store.current;
+  const standby = refreshedStandby(state, settings, sources.get('standby.of'), path);
   const wished = durabilityOf(settings);
   const durability = {
     mode: sources.has('durability') ? wished.mode : state.durability.mode,
@@ -176,5 +180,6 @@ async function refresh(store: EmbeddedStore, { settings, sources }: LoadedSettin
     acksFrom: sources.has('acksFrom') ? wished.acksFrom : state.durability.acksFrom,
     maxLossBytes: sources.has('maxLossBytes') ? wished.maxLossBytes : state.durability.maxLossBytes,
   };
-  if (JSON.stringify(durability) !== JSON.stringify(state.durability)) await store.change(revision, { ...state, durability });
+  const next = standby ? { ...state, durability, standby } : { ...state, durability };
+  if (JSON.stringify(next) !== JSON.stringify(state)) await store.change(revision, next);
 }

@@ -30,8 +30,16 @@ function password(): string {
   return randomBytes(18).toString('base64url').replaceAll('-', 'x').replaceAll('_', 'y');
 }
 
-export function createSecrets(path: string, superuserRole: string = SUPERUSER): Secrets {
-  const secrets = { superuser: password(), superuserRole, replication: password(), router: password(), token: password() };
+/** `roles`: of the cluster whose data this one is to have; its token is its own all the same. */
+export function createSecrets(path: string, superuserRole: string = SUPERUSER, roles: Omit<Secrets, 'token'> | null = null): Secrets {
+  const own = roles ?? { superuser: password(), superuserRole, replication: password(), router: password() };
+  const secrets: Secrets = {
+    superuser: own.superuser,
+    superuserRole: own.superuserRole,
+    replication: own.replication,
+    router: own.router,
+    token: password(),
+  };
   writeDurably(path, `${JSON.stringify(secrets, null, 2)}\n`, 0o600);
   return secrets;
 }

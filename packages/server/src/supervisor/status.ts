@@ -6,7 +6,6 @@ import {
   type MemberId,
   type MemberReport,
   type MemberSpec,
-  maxLsn,
   type PrimaryServer,
   parseFollowName,
   parseStreamName,
@@ -14,33 +13,9 @@ import {
   type Settings,
 } from '@understudy/core/cluster';
 import { type AlarmCode, ALARMS, isToCount, isHoldingBack, majorOf } from '@understudy/core/failover';
-import type { LagClock, Topology } from '@understudy/core/routing';
-import type { LagStages, MemberStatus, RouterStatus, StageLag, StatusDocument } from '../api/types.ts';
-
-/** A report, and how long ago it came. */
-export interface AgedReport {
-  readonly report: MemberReport;
-  readonly ageMs: number;
-  /** The agent that spoke has ended since. */
-  readonly agentEnded: boolean;
-}
-
-/** All that a status document is made from. */
-export interface StatusInputs {
-  readonly state: ClusterState;
-  readonly topology: Topology;
-  readonly reports: ReadonlyMap<MemberId, AgedReport>;
-  readonly agentPids: ReadonlyMap<MemberId, number>;
-  readonly router: RouterStatus;
-  readonly endpoints: StatusDocument['endpoints'];
-  readonly lag: LagClock;
-  readonly nowMs: number;
-  /** A member not heard of for this long is shown as unreachable. */
-  readonly unreachableMs: number;
-  readonly supervisorPid: number;
-  readonly dataDirectory: string;
-  readonly describeAlarm: (code: string) => string;
-}
+import type { LagStages, MemberStatus, StageLag, StatusDocument } from '../api/types.ts';
+import { lagMs, replayedOf, type StatusInputs } from './status-inputs.ts';
+import { seenOfSource, standbyStatus, standbySummary, standbyVerdict } from './standby-status.ts';
 
 export function statusDocument(inputs: StatusInputs): StatusDocument {
   const { state, topology } = inputs;
@@ -60,6 +35,7 @@ export function statusDocument(inputs: StatusInputs): StatusDocument {
     endpoints: inputs.endpoints,
     members,
     router: inputs.router,
+    ...(state.standby ? { standby: standbyStatus(inputs, state.standby) } : {}),
     alarms: members.flatMap(({ id }) =>
       (inputs.reports.get(id)?.report.alarms ?? []).map(code => ({ member: id, code, message: inputs.describeAlarm(code) })),
     ),
@@ -70,6 +46,7 @@ export function statusDocument(inputs: StatusInputs): StatusDocument {
 
 function verdictOf(inputs: StatusInputs, members: readonly MemberStatus[]): StatusDocument['verdict'] {
   const { state, topology } = inputs;
+  if (state.standby) return standbyVerdict(inputs, members);
   if (topology.primary.kind !== 'open' && topology.primary.kind !== 'draining') return 'no-primary';
   const wantsProtection = state.durability.mode === 'quorum' && members.length > 1;
   const complete = members.every(m => isWell(inputs, m));
@@ -89,6 +66,7 @@ function isWell({ state, reports }: StatusInputs, member: MemberStatus): boolean
 function summaryOf(inputs: StatusInputs, verdict: StatusDocument['verdict'], members: readonly MemberStatus[]): string {
   const { state, topology } = inputs;
   const paused = state.paused ? ' Paused: no automatic action is taken.' : '';
+  if (state.standby) return `${standbySummary(inputs, state.standby, members)}${paused}`;
   if (topology.primary.kind === 'absent') return `No primary: ${topology.primary.reason}.${paused}`;
   const primary = topology.primary.server.id;
   if (topology.primary.kind === 'unconfirmed')
@@ -130,9 +108,10 @@ function memberStatus(inputs: StatusInputs, spec: MemberSpec, primaryId: MemberI
     ...(server?.kind === 'replica' && server.replayPaused ? { replayPaused: true as const } : {}),
     ...restartOf(heard?.report),
     ...(spec.applyDelayMs > 0 ? { applyDelayMs: spec.applyDelayMs } : {}),
-    ...(spec.follows !== null && spec.id !== primaryId
+    ...(spec.follows !== null && spec.id !== primaryId && !inputs.state.standby
       ? { cascade: { upstream: spec.follows, from: away ? null : streamsFrom(inputs, server) } }
       : {}),
+    ...(inputs.state.standby && inputs.state.rule?.primary === spec.id ? { standbyLeader: true as const } : {}),
     inCohort: inputs.state.rule?.cohort.includes(spec.id) ?? false,
     detail: heard?.agentEnded ? 'without its agent, which is started again' : away ? 'not heard of' : detailOf(heard.report, spec),
     agentPid: inputs.agentPids.get(spec.id) ?? null,
@@ -157,20 +136,16 @@ function versionText(version: number): string {
 function streamsFrom({ state }: StatusInputs, server: ServerReport | undefined): MemberId | null {
   if (server?.kind !== 'replica' || !server.receiver?.streaming) return null;
   const name = parseFollowName(server.receiver.applicationName);
-  return name === null ? null : (name.upstream ?? state.rule?.primary ?? null);
+  if (name === null || name.upstream === 'source') return null;
+  return name.upstream?.member ?? state.rule?.primary ?? null;
 }
 
 function lagOf(inputs: StatusInputs, id: MemberId, server: ServerReport | undefined): { bytes: number; ms: number } | null {
-  const primary = primaryServer(inputs)?.flushLsn ?? null;
+  const primary = inputs.state.standby ? (seenOfSource(inputs)?.lsn ?? null) : (primaryServer(inputs)?.flushLsn ?? null);
   const replayed = replayedOf(server);
   if (server?.kind === 'primary' && inputs.state.rule?.primary === id) return { bytes: 0, ms: 0 };
   if (primary === null || replayed === null) return null;
   return { bytes: lagBytes(primary, replayed), ms: lagMs(inputs, id, replayed) };
-}
-
-/** As of the moment at which the member spoke: what the primary wrote since then is not held against what it said before. */
-function lagMs(inputs: StatusInputs, speaker: MemberId, position: Lsn): number {
-  return inputs.lag.lagMs(position, inputs.nowMs - (inputs.reports.get(speaker)?.ageMs ?? 0));
 }
 
 /** What the primary's walsender says of the replica. */
@@ -193,12 +168,6 @@ function stagesOf(inputs: StatusInputs, id: MemberId): LagStages | null {
 function primaryServer({ state, reports }: StatusInputs): PrimaryServer | null {
   const server = state.rule ? reports.get(state.rule.primary)?.report.server : undefined;
   return server?.kind === 'primary' ? server : null;
-}
-
-function replayedOf(server: ServerReport | undefined): Lsn | null {
-  if (server?.kind === 'primary') return server.flushLsn;
-  if (server?.kind !== 'replica') return null;
-  return server.replayLsn === null ? null : maxLsn(server.replayLsn, 0n);
 }
 
 function textOf(lsn: Lsn | null | undefined): string | null {

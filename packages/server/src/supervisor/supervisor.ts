@@ -28,6 +28,8 @@ import { ProxyProcess } from './proxy-process.ts';
 import { RouterSettings } from './router-settings.ts';
 import { ServerSettings } from './server-settings.ts';
 import { removeRuntime, writeRuntime } from './runtime-file.ts';
+import { sourcePassword } from './standby-source.ts';
+import { isCutOffStandby, sampleLag } from './standby-status.ts';
 import { describeAlarm, statusDocument, unreachableMs } from './status.ts';
 
 /** How long PostgreSQL gets to shut down cleanly when the cluster stops. */
@@ -92,6 +94,7 @@ export class Supervisor {
       events: this.#events,
       secrets: cluster.secrets,
       settings: options.settings,
+      major: cluster.provider.version.major,
       machineTls: null,
       router: () => ({ host: options.settings.host, port: cluster.ports.router }),
       newMembers: { where: 'here', takenPorts: () => [cluster.ports.router, cluster.ports.http] },
@@ -163,7 +166,7 @@ export class Supervisor {
     const end = monotonicMs() + limitMs;
     for (;;) {
       const status = this.status();
-      if (status.verdict === 'healthy') {
+      if (status.verdict === 'healthy' || isCutOffStandby(status)) {
         this.#progress.tell({ kind: 'step', step: 'ready', state: 'done', message: status.summary });
         return status;
       }
@@ -224,7 +227,7 @@ export class Supervisor {
         this.#startOthers();
         this.#progress.report(report);
         const rule = this.#cluster.store.current.state.rule;
-        if (report.id === rule?.primary && report.server.kind === 'primary') this.#lag.sample(report.server.flushLsn, monotonicMs());
+        sampleLag(this.#lag, rule, report, monotonicMs());
       },
     };
   }
@@ -263,7 +266,7 @@ export class Supervisor {
           directory: memberDirectory(paths, spec.id),
           provider: provider.kind === 'embedded' ? { kind: 'embedded' } : { kind: 'system', binDirectory: provider.binDirectory },
           binaryCopies: BINARY_COPIES,
-          credentials: { superuser, superuserRole, replication, router },
+          credentials: { superuser, superuserRole, replication, router, ...sourcePassword(this.#options.settings) },
           failover: this.#options.settings.failover,
           postgres: this.#postgres.current,
           applyDelayMs: spec.applyDelayMs,

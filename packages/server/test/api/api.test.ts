@@ -113,6 +113,9 @@ describe('operations', () => {
     ['/switchover', { to: 'n2' }, { kind: 'switchover', to: 'n2' }, 30_000],
     ['/switchover', '', { kind: 'switchover', to: null }, 30_000],
     ['/failover', { acceptDataLoss: true, timeoutMs: 5 }, { kind: 'failover', to: null, acceptDataLoss: true }, 5],
+    ['/promote', {}, { kind: 'promote', acceptDataLoss: false, split: false }, 30_000],
+    ['/promote', { split: true }, { kind: 'promote', acceptDataLoss: false, split: true }, 30_000],
+    ['/demote', { standbyOf: 'host=a' }, { kind: 'demote', standbyOf: 'host=a' }, 30_000],
     ['/replicas', {}, { kind: 'add-replica', follows: null }, 600_000],
     ['/replicas', { follows: 'n2' }, { kind: 'add-replica', follows: 'n2' }, 600_000],
     ['/replicas', { applyDelayMs: 60_000 }, { kind: 'add-replica', applyDelayMs: 60_000, follows: null }, 600_000],
@@ -461,7 +464,8 @@ describe('the OpenAPI document', () => {
       for (const [method, operation] of Object.entries(methods)) {
         if (path === '/openapi.json') continue;
         const url = path.replace('/chapters/{id}', '/chapters/lag').replace('{id}', 'n2').replace('/plan', '/plan?kind=switchover');
-        const body = path === '/move' ? { body: JSON.stringify({ from: 'n2', to: 'n4' }) } : {};
+        const content: Record<string, object> = { '/move': { from: 'n2', to: 'n4' }, '/demote': { standbyOf: 'host=a' } };
+        const body = content[path] ? { body: JSON.stringify(content[path]) } : {};
         const answer = await app.request(url, { method: method.toUpperCase(), headers: { ...TOKEN, host: 'localhost' }, ...body });
         const described = operation.responses[answer.status]?.content['application/json']?.schema.$ref?.split('/').at(-1);
         asked.push(`${method} ${path} ${answer.status}`);

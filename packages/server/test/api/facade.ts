@@ -1,5 +1,5 @@
 import { type ClusterEvent, type ClusterState, type EventKind, type TermRecord, UnderstudyError } from '@understudy/core/cluster';
-import type { RestartStep } from '@understudy/core/failover';
+import type { PromotionVerdict, RestartStep } from '@understudy/core/failover';
 import type { Topology } from '@understudy/core/routing';
 import type { ClusterFacade, OperationRequest, StatusDocument } from '../../src/api/index.ts';
 import type { StatementSample } from '@understudy/core/routing';
@@ -109,6 +109,15 @@ export class RecordedCluster implements ClusterFacade {
   restartSteps(): readonly RestartStep[] {
     return this.steps;
   }
+
+  verdict: PromotionVerdict = { kind: 'refused', why: 'This is no standby cluster', remedy: 'Nothing.' };
+
+  promotion(): Extract<PromotionVerdict, { kind: 'ready' }> {
+    if (this.verdict.kind === 'ready') return this.verdict;
+    throw new UnderstudyError('promotion-refused', { why: this.verdict.why, remedy: '' });
+  }
+
+  checkDemotion(): void {}
 
   async perform(request: OperationRequest, timeoutMs: number): Promise<{ message: string; member: string | null; term: number | null }> {
     this.asked.push({ request, timeoutMs });

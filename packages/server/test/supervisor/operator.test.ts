@@ -26,6 +26,7 @@ function operator(change: Partial<ClusterState> = {}, host = '127.0.0.1') {
     store,
     events,
     secrets,
+    major: 18,
     machineTls: null,
     settings: settingsOf({ host, memberPort: 30_000 + Math.floor(Math.random() * 20_000) }),
     router: () => ({ host, port: 5432 }),

@@ -23,6 +23,8 @@ export interface Explanation {
   readonly reason: string;
   /** Functions that the router does not know, and takes for writing ones. */
   readonly unknownFunctions: readonly string[];
+  /** The source of a standby cluster, which has no primary of its own. */
+  readonly elsewhere: string | null;
 }
 
 /** Judges the statement as the router does; it is not run. */
@@ -63,6 +65,7 @@ async function learnFunctions(api: ApiClient, functions: DatabaseFunctions, data
 
 export function explain(unit: Unit, status: StatusDocument): Explanation {
   return {
+    elsewhere: status.standby?.source ?? null,
     demand: unit.demand,
     servers: serversFor(unit.demand, status),
     reason: describeReason(unit.reason),
@@ -96,8 +99,9 @@ const PLACES: Readonly<Record<Demand, string>> = {
   router: 'no server: the router answers by itself',
 };
 
-function explanationText({ demand, servers, reason, unknownFunctions }: Explanation): string {
-  const now = demand === 'primary' || demand === 'replica' ? ` (now: ${servers.join(', ') || 'nobody, so it is held'})` : '';
+function explanationText({ demand, servers, reason, unknownFunctions, elsewhere }: Explanation): string {
+  const nobody = elsewhere === null ? 'nobody, so it is held' : `nobody, so it is refused: this is a standby of ${elsewhere}`;
+  const now = demand === 'primary' || demand === 'replica' ? ` (now: ${servers.join(', ') || nobody})` : '';
   const unknown = unknownFunctions.length === 0 ? '' : `unknown   ${unknownFunctions.join(', ')}: may write, as far as the router knows\n`;
   return `goes to   ${PLACES[demand]}${now}\nwhy       ${reason}\n${unknown}fresh     a replica answers once it has replayed what the session's consistency level asks for; see docs/consistency.md\nnote      inside a transaction everything goes to the server of the transaction\n`;
 }

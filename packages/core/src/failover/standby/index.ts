@@ -1,0 +1,2 @@
+export * from './promotion.ts';
+export { chooseSource, forkBefore, type SeenSource, type SourceFacts } from './source.ts';
