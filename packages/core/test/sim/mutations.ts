@@ -257,6 +257,9 @@ export class HandsOverAgain extends Mutation {
       record.trigger === 'primary-unheard' ? { ...record, trigger: 'operator' as const } : record,
     );
     return { ...view, state: { ...view.state, history } };
+  }
+}
+
 /** A promoted cluster takes each of its members for one that holds all that the standby leader has received. */
 export class AnyMemberHoldsAll extends Mutation {
   override promotion(state: ClusterState): ClusterState {
