@@ -114,8 +114,8 @@ export class MemberServices {
     this.#machineTls = { ca: at('ca.crt'), cert: at('machine.crt'), key: at('machine.key') };
   }
 
-  /** Writes the file of a member for a server that runs there; null: Understudy is to make it. */
-  async write(name: string, server: { readonly data: string; readonly port: number } | null): Promise<MemberService> {
+  /** Writes the file of a member for a server that runs there; null: Understudy is to make it. `more`: settings beside the usual ones, or in place of them. */
+  async write(name: string, server: { readonly data: string; readonly port: number } | null, more: object = {}): Promise<MemberService> {
     const home = join(this.#directory, name);
     mkdirSync(home, { mode: 0o755 });
     const [httpPort, port] = [await freePort(), server?.port ?? (await freePort())];
@@ -133,6 +133,7 @@ export class MemberServices {
       ...this.#programs,
       ...(this.#machineTls ? { machineTls: this.#machineTls } : {}),
       postgres: { work_mem: '5MB' },
+      ...more,
     };
     writeFileSync(file, stringify(settings));
     return new MemberService({ name, file, data, port, httpPort, secrets: this.#secrets });
