@@ -1,7 +1,14 @@
 import pg from 'pg';
 import type { Append, ListRead, Outcome } from './checker.ts';
 
+/** Lists that are appended to at the same time. */
 const KEYS = 8;
+/**
+ * After so many appends each writer goes on to other lists: every read keeps the whole list that it saw, so the memory of a long run grows with their
+ * length.
+ */
+const ERA_APPENDS = 1000;
+const ERAS = 1000;
 
 export interface Strength {
   readonly writers: number;
@@ -20,6 +27,8 @@ export class Workload {
   readonly #primaryUrl: () => Promise<string>;
   readonly #running: Promise<void>[] = [];
   #stopped = false;
+  /** Of the lists that the quickest writer is at, which are those that are read. */
+  #firstKey = 0;
 
   constructor(url: string, primaryUrl: () => Promise<string>) {
     this.#url = url;
@@ -29,7 +38,7 @@ export class Workload {
   async prepare(): Promise<void> {
     const client = await this.#connect();
     await client.query('create table lists(key int primary key, items text[] not null)');
-    await client.query(`insert into lists select k, '{}' from generate_series(0, ${KEYS - 1}) k`);
+    await client.query(`insert into lists select k, '{}' from generate_series(0, ${KEYS * ERAS - 1}) k`);
     await client.end();
   }
 
@@ -52,9 +61,17 @@ export class Workload {
   }
 
   async #write(writer: number): Promise<void> {
-    const client = await this.#connect();
+    let client = await this.#connect();
+    let isLost = false;
+    client.on('error', () => (isLost = true));
     for (let n = 1; !this.#stopped; n++) {
-      const [key, item, sentAtMs] = [(writer + n) % KEYS, `${writer}:${n}`, performance.now()];
+      // No client should lose its connection, which is a surprise by then; one that has must not ask for nothing without end.
+      if (isLost) {
+        isLost = false;
+        client = await this.#connect();
+        client.on('error', () => (isLost = true));
+      }
+      const [key, item, sentAtMs] = [this.#keyFor(writer, n), `${writer}:${n}`, performance.now()];
       const outcome = await client.query('update lists set items = items || $1::text where key = $2', [item, key]).then(
         () => 'acknowledged' as const,
         (error: Error & { code?: string }) => this.#outcomeOf(error),
@@ -68,7 +85,7 @@ export class Workload {
   async #writeDirectly(writer: number): Promise<void> {
     let client: pg.Client | null = null;
     for (let n = 1; !this.#stopped; n++) {
-      const [key, item, sentAtMs] = [(writer + n) % KEYS, `${writer}:${n}`, performance.now()];
+      const [key, item, sentAtMs] = [this.#keyFor(writer, n), `${writer}:${n}`, performance.now()];
       try {
         client ??= await connectDirectly(await this.#primaryUrl());
         await client.query('update lists set items = items || $1::text where key = $2', [item, key]);
@@ -83,6 +100,12 @@ export class Workload {
     await client?.end().catch(() => undefined);
   }
 
+  #keyFor(writer: number, n: number): number {
+    const firstKey = KEYS * (Math.floor(n / ERA_APPENDS) % ERAS);
+    this.#firstKey = Math.max(this.#firstKey, firstKey);
+    return firstKey + ((writer + n) % KEYS);
+  }
+
   #outcomeOf(error: Error & { code?: string }): Outcome {
     // A full disk is one of the faults; the statement that met it has done nothing.
     if (error.code === '57P01' || error.code === '53100') return 'rolled-back';
@@ -93,7 +116,7 @@ export class Workload {
   async #read(reader: number): Promise<void> {
     const client = await this.#connect();
     for (let n = reader; !this.#stopped; n++) {
-      const [key, sentAtMs] = [n % KEYS, performance.now()];
+      const [key, sentAtMs] = [this.#firstKey + (n % KEYS), performance.now()];
       try {
         const { rows } = await client.query<{ items: string[] }>('select items from lists where key = $1', [key]);
         this.reads.push({ key, sentAtMs, items: rows[0]!.items });

@@ -118,9 +118,11 @@ export class Flights implements ServerConnectionOwner {
   }
 
   #onError(flight: Flight, chunk: Buffer, start: number, end: number): void {
+    const fields = readErrorFields(chunk, start, end);
+    // The server dies of it, in the middle of a commit perhaps: the statement has not failed, its outcome is unknown.
+    if (fields.severity === 'PANIC') return;
     flight.failed = true;
     if (flight.again || flight.replaced !== null) return;
-    const fields = readErrorFields(chunk, start, end);
     if (isStalePlan(fields, chunk, start, end)) {
       for (const { statement } of flight.unit.messages) if (statement?.onServers) flight.from.prepared.retire(statement.onServers);
       if (flight.held !== null && flight.unit.attempts < MAX_ATTEMPTS && (flight.from.role === 'replica' || this.#flights.size === 1)) {
@@ -133,7 +135,7 @@ export class Flights implements ServerConnectionOwner {
       this.#runAgain();
       return;
     }
-    if (fields.severity === 'FATAL' || fields.severity === 'PANIC') {
+    if (fields.severity === 'FATAL') {
       flight.fatal = true;
       // The server goes down: what that means for the client is decided when the connection is gone.
       if (fields.code.startsWith('57P0') && fields.code !== '57P05') return;

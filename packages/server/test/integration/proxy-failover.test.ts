@@ -1,4 +1,6 @@
+import { chmod } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { frontend, readErrorFields } from '@understudy/wire';
 import { observed, type Topology } from '@understudy/core/routing';
 import pg from 'pg';
@@ -93,6 +95,22 @@ describe('a primary is lost', () => {
     await failOver();
     expect((await writing).rowCount).toBe(1);
     expect((await reading).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('G6: a primary that panics, as it does when it cannot make a file of WAL, costs nobody the connection', async () => {
+    const c = await client(on);
+    await c.query('INSERT INTO t VALUES (-1)');
+    await caughtUp();
+    await chmod(join(on.primary.spec.paths.dataDirectory, 'pg_wal'), 0o500);
+    const fill = async (): Promise<void> => {
+      for (let i = 0; i < 200; i++) await c.query('INSERT INTO t SELECT generate_series($1::int, $1::int + 19999)', [i * 20_000]);
+    };
+    expect((await failureOf(fill())).code).toBe('08007');
+    await on.primary.server.fence();
+    absent('n1 is gone');
+    const writing = c.query('INSERT INTO t VALUES (-2)');
+    await failOver();
+    expect((await writing).rowCount).toBe(1);
   });
 
   test('a transaction open on the lost primary is told that it is rolled back, and the connection goes on', async () => {
