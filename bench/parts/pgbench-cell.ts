@@ -44,16 +44,22 @@ export async function measurePgbench(load: PgbenchWork, peer: Peer, world: World
     }
     at = progress.atSeconds;
   });
-  const perQuery = (microseconds: number): number => (done > 0 ? microseconds / done : 0);
+  // A run that reported only once has no span to measure over: it says nothing of CPU, rather than that there was none.
+  const cpu =
+    done === 0
+      ? {}
+      : {
+          routerUs: used.router / done,
+          serverUs: used.servers / done,
+          loadUs: used.load / done,
+          // Near 1, pgbench itself is what limits the run.
+          loadBusy: used.load / ((at - from) * 1e6 * threadsFor(clients)),
+        };
   return {
     value: resultBytes === undefined ? outcome.tps : (outcome.tps * resultBytes) / 1e6,
     p50Ms: outcome.p50Ms,
     p99Ms: outcome.p99Ms,
-    routerUs: perQuery(used.router),
-    serverUs: perQuery(used.servers),
-    loadUs: perQuery(used.load),
-    // Near 1, pgbench itself is what limits the run.
-    loadBusy: at > from ? used.load / ((at - from) * 1e6 * threadsFor(clients)) : 0,
+    ...cpu,
     failed: outcome.failed,
   };
 }
